@@ -1,0 +1,187 @@
+"""Reading the residual stream with plain forward hooks, pooled inside the hook.
+
+Hooks rather than nnsight here, for two reasons: this is the hot path (a trace costs about as much again as a
+small forward pass), and pooling on the spot means that no token-level tensor of all layers is ever kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from jaxtyping import Bool, Float, Int
+
+from emovec_lite.errors import ActivationError, UnknownName
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from emovec_lite.models import Subject
+
+Layer = int | Literal["embed"]
+
+SKIP = 30  # tokens, for stories of 90-130 words; Sofroniew et al. 2026 skip 50 of their longer ones
+BATCH_TOKENS = 1024  # about eight stories: larger batches fall out of a laptop's cache and are slower
+
+
+@dataclass(frozen=True)
+class MeanActivations:
+    """Each text's residual stream, averaged over its tokens."""
+
+    blocks: Float[Tensor, "text layer d_model"]
+    layers: tuple[int, ...]  # which layer each row of `blocks` holds
+    embed: Float[Tensor, "text d_model"]  # the token embeddings, pooled alike: the baseline
+    norms: Float[Tensor, " layer"]  # mean norm of a token's residual, the unit of steering strength
+
+    def at(self, layer: Layer) -> Float[Tensor, "text d_model"]:
+        """One layer's activations; "embed" for the token embeddings."""
+        if layer == "embed":
+            return self.embed
+        if layer not in self.layers:
+            raise UnknownName("layer", layer, [*self.layers, "embed"])
+        return self.blocks[:, self.layers.index(layer)]
+
+
+def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -> MeanActivations:
+    """Mean residual stream of each text at every layer, from its token `skip` on (Sofroniew et al. 2026, Methods).
+
+    Runs the decoder without its LM head, in batches of texts of like length, padded on the right whatever the
+    tokenizer says. Raises `ActivationError` for a text not longer than `skip` tokens or too long for the
+    model, and for activations that are not finite.
+    """
+    import torch
+    from tqdm.auto import tqdm
+
+    tokens = tokenize(subject, texts)
+    _check_lengths(subject, tokens, skip)
+    n, d = len(texts), subject.d_model
+    blocks = torch.empty(n, subject.n_layers, d)
+    embed = torch.empty(n, d)
+    norms = torch.zeros(subject.n_layers, dtype=torch.float64)
+    read = 0
+    with tqdm(total=n, desc="Reading", unit=" stories", file=sys.stderr, disable=n < 8) as bar:
+        for batch in length_batches([len(t) for t in tokens]):
+            ids, mask = pad_right([tokens[i] for i in batch], subject.tokenizer.pad_token_id, subject.device)
+            mask[:, :skip] = False
+            count = mask.sum(dim=1, keepdim=True)
+            weights = (mask / count).to(torch.float32)
+
+            def pool(layer: Layer, residual: Tensor, batch=batch, mask=mask, weights=weights) -> None:
+                residual = residual.float()
+                mean = torch.bmm(weights[:, None], residual)[:, 0].cpu()
+                if layer == "embed":
+                    embed[batch] = mean
+                else:
+                    blocks[batch, layer] = mean
+                    norms[layer] += residual.norm(dim=-1)[mask].sum(dtype=torch.float64).cpu()
+
+            with torch.inference_mode(), reading(subject, pool):
+                subject.hf.base_model(input_ids=ids, use_cache=False)
+            read += int(count.sum())
+            _check_finite(blocks[batch], batch)
+            bar.update(len(batch))
+    return MeanActivations(blocks, tuple(range(subject.n_layers)), embed, (norms / read).float())
+
+
+def token_activations(subject: Subject, text: str) -> Float[Tensor, "layer token d_model"]:
+    """The residual stream of one text at every layer and token, on the CPU in fp32."""
+    import torch
+
+    (ids,) = tokenize(subject, [text])
+    _check_lengths(subject, [ids], skip=0)
+    layers: list[Tensor] = []
+
+    def keep(layer: Layer, residual: Tensor) -> None:
+        if layer != "embed":
+            layers.append(residual[0].float().cpu())
+
+    with torch.inference_mode(), reading(subject, keep):
+        subject.hf.base_model(input_ids=torch.tensor([ids], device=subject.device), use_cache=False)
+    stacked = torch.stack(layers).clone()
+    _check_finite(stacked.transpose(0, 1), ["the text"] * len(ids))
+    return stacked
+
+
+@contextmanager
+def reading(subject: Subject, on_residual: Callable[[Layer, Tensor], None]) -> Iterator[None]:
+    """Call `on_residual(layer, residual)` with the token embeddings and then with what every block puts out.
+
+    The hooks are gone when the block ends, however it ends.
+    """
+
+    def hook(layer: Layer):
+        # Blocks return a tensor or a tuple that begins with it, by architecture and version.
+        return lambda module, args, output: on_residual(layer, output if hasattr(output, "shape") else output[0])
+
+    handles = []
+    try:
+        handles.append(subject.hf.get_input_embeddings().register_forward_hook(hook("embed")))
+        for layer, block in enumerate(subject.blocks):
+            handles.append(block.register_forward_hook(hook(layer)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def tokenize(subject: Subject, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, as raw text: no chat template."""
+    return subject.tokenizer(list(texts), return_attention_mask=False)["input_ids"] if len(texts) else []
+
+
+def length_batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> list[list[int]]:
+    """Indices in batches of like length, longest first, each at most `budget` tokens with its padding.
+
+    Longest first, so that memory peaks at once and not at the end.
+    """
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= budget:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+def pad_right(
+    tokens: Sequence[Sequence[int]], pad_id: int, device: torch.device | str = "cpu"
+) -> tuple[Int[Tensor, "text token"], Bool[Tensor, "text token"]]:
+    """Ids padded on the right, and where they are real.
+
+    On the left, "skip the first 30 tokens" would skip padding and keep the story's beginning; and a causal
+    decoder needs no attention mask for what stands to the right.
+    """
+    import torch
+
+    ids = torch.full((len(tokens), max(map(len, tokens))), pad_id)
+    mask = torch.zeros_like(ids, dtype=torch.bool)
+    for row, text in enumerate(tokens):
+        ids[row, : len(text)] = torch.tensor(text)
+        mask[row, : len(text)] = True
+    return ids.to(device), mask.to(device)
+
+
+def _check_lengths(subject: Subject, tokens: Sequence[Sequence[int]], skip: int) -> None:
+    limit = getattr(subject.hf.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+    for i, ids in enumerate(tokens):
+        if len(ids) <= skip:
+            raise ActivationError(
+                f"Text {i} has {len(ids)} tokens, and the first {skip} are skipped: nothing is left to average. "
+                f"Use longer texts, or a smaller skip."
+            )
+        if len(ids) > limit:
+            raise ActivationError(f"Text {i} has {len(ids)} tokens; the model takes {limit}. Cut it into parts.")
+
+
+def _check_finite(values: Float[Tensor, "text layer d_model"], names: Sequence[object]) -> None:
+    bad = ~values.isfinite().all(dim=-1)
+    if bad.any():
+        text, layer = bad.nonzero()[0].tolist()
+        raise ActivationError(
+            f"Activations of text {names[text]} are not finite from layer {layer} on. In fp16 large activations "
+            f"overflow: load the model in bf16 or fp32."
+        )

@@ -1,0 +1,84 @@
+"""The `emovec` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from emovec_lite import __version__
+from emovec_lite.errors import EmovecError, disk_errors
+from emovec_lite.models import DEFAULT_MODEL, MODELS
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; 0 if all went well, 1 after an error of the library's own, 130 after Ctrl-C."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except EmovecError as error:
+        print(f"emovec: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("emovec: interrupted; nothing half-written was kept", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="emovec", description="Emotion vectors in open language models.")
+    parser.add_argument("--version", action="version", version=f"emovec {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    doctor = commands.add_parser("doctor", help="check that the course will run here")
+    doctor.set_defaults(run=_doctor)
+
+    fetch = commands.add_parser("fetch", help="download a model and convert it, once")
+    fetch.add_argument("model", nargs="?", default=DEFAULT_MODEL, help=f"one of {', '.join(MODELS)}")
+    fetch.set_defaults(run=_fetch)
+
+    demo = commands.add_parser("demo", help="stories to vectors to geometry: a table and three figures")
+    demo.add_argument("--recompute", action="store_true", help="extract anew, whatever is shipped or cached")
+    demo.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME")
+    demo.add_argument(
+        "--corpus", default="course", metavar="PATH", help="JSON lines: emotion, text or stories, topic"
+    )
+    demo.add_argument("--out", type=Path, default=Path("emovec-demo"), metavar="DIR", help="where the figures go")
+    demo.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="the results as JSON ('-': standard output)"
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from emovec_lite.environment import doctor
+
+    return 0 if doctor() else 1
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from emovec_lite.models import fetch
+
+    print(fetch(args.model))
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from emovec_lite.demo import demo, table
+
+    result = demo(args.model, args.corpus, args.out, args.recompute)
+    text = json.dumps(result, indent=1)
+    if args.json == "-":
+        print(text)
+        print(table(result), file=sys.stderr)
+        return 0
+    print(table(result))
+    if args.json:
+        with disk_errors(Path(args.json)):
+            Path(args.json).write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

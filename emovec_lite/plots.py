@@ -1,0 +1,175 @@
+"""Figures that carry their alt text, told apart without colour, on white so that they read in light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emovec_lite.activations import Layer
+from emovec_lite.errors import disk_errors
+from emovec_lite.geometry import Alignment, cluster_order, correlations, cosines, pca
+from emovec_lite.norms import ratings
+from emovec_lite.vectors import EmotionVectors
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"  # Okabe-Ito, told apart by every kind of colour vision
+DIVERGING = "PuOr_r"  # purple below, orange above
+STYLE = {
+    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "text.color": "black",
+    "axes.labelcolor": "black", "axes.edgecolor": "black", "xtick.color": "black", "ytick.color": "black",
+    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+}  # fmt: skip
+
+
+def show(figure: Figure, alt: str | None = None) -> None:
+    """Display a figure in a notebook with its alt text (its own, unless `alt` says something better)."""
+    import base64
+    import html
+    import io
+
+    from IPython.display import HTML, display
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    text = html.escape(alt or alt_text(figure), quote=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    display(HTML(f'<img alt="{text}" src="data:image/png;base64,{data}" style="max-width:100%">'))
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG with its alt text as the file's description."""
+    with disk_errors(path.parent):
+        figure.savefig(path, dpi=150, bbox_inches="tight", metadata={"Description": alt_text(figure)})
+
+
+def alt_text(figure: Figure) -> str:
+    """What a figure shows, in words."""
+    return figure.get_label()
+
+
+def _figure(width: float, height: float, alt: str) -> tuple[Figure, object]:
+    # Not pyplot: its global state would show every figure twice in a notebook and keep it in memory.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.set_label(alt)
+    return figure, figure.add_subplot()
+
+
+def _styled(draw):
+    from functools import wraps
+
+    @wraps(draw)
+    def styled(*args, **kwargs):
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+@_styled
+def cosine_map(vectors: EmotionVectors, layer: Layer) -> Figure:
+    """Cosine similarity of every pair of emotions at one layer, similar emotions side by side."""
+    similarity = cosines(vectors.at(layer).numpy())
+    order = cluster_order(similarity)
+    names = [vectors.emotions[i] for i in order]
+    similarity = similarity[np.ix_(order, order)]
+    off = similarity - 2 * np.eye(len(names))
+    i, j = np.unravel_index(off.argmax(), off.shape)
+    k, m = np.unravel_index(similarity.argmin(), off.shape)
+    figure, axes = _figure(
+        7.5, 7,
+        f"Square map of cosine similarities between {len(names)} emotion vectors at layer {layer}, ordered by "
+        f"clustering. Most alike: {names[i]} and {names[j]} ({off[i, j]:.2f}). "
+        f"Most opposed: {names[k]} and {names[m]} ({similarity[k, m]:.2f}).",
+    )  # fmt: skip
+    image = axes.imshow(similarity, cmap=DIVERGING, vmin=-1, vmax=1)
+    size = 7 if len(names) <= 60 else 3
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set_title(f"Emotion vectors at layer {layer}: cosine similarity")
+    figure.colorbar(image, ax=axes, shrink=0.6, label="cosine similarity")
+    return figure
+
+
+@_styled
+def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
+    """The two principal components that follow valence and arousal best, coloured by human valence.
+
+    The components are those most correlated with each scale, turned so that both correlations are positive; the
+    title says which, and how much they correlate: a picture of two chosen axes is not evidence by itself.
+    """
+    from emovec_lite.geometry import residual
+
+    scores, share = pca(vectors.at(layer).double().numpy())
+    valence, arousal = (ratings(vectors.emotions, s) for s in ("valence", "arousal"))
+    rated = ~np.isnan(valence)
+    r_valence = correlations(scores[rated].T, valence[rated][None])
+    x = int(np.abs(r_valence).argmax())
+    part = correlations(residual(scores[rated].T, valence[rated]), residual(arousal[rated], valence[rated])[None])
+    y = int(max((i for i in range(scores.shape[1]) if i != x), key=lambda i: abs(part[i])))
+    signs = np.sign([r_valence[x] or 1, part[y] or 1])
+    points = scores[:, [x, y]] * signs
+    figure, axes = _figure(
+        8, 6.5,
+        f"Scatter of {len(points)} emotions on principal components {x + 1} and {y + 1} of layer {layer}. "
+        f"Component {x + 1} correlates {abs(r_valence[x]):.2f} with human valence; component {y + 1} correlates "
+        f"{abs(part[y]):.2f} with human arousal, valence partialled out. Furthest right: "
+        f"{vectors.emotions[int(points[:, 0].argmax())]}; furthest left: "
+        f"{vectors.emotions[int(points[:, 0].argmin())]}; highest: {vectors.emotions[int(points[:, 1].argmax())]}; "
+        f"lowest: {vectors.emotions[int(points[:, 1].argmin())]}.",
+    )  # fmt: skip
+    axes.axhline(0, color=GREY, lw=0.5, zorder=0)
+    axes.axvline(0, color=GREY, lw=0.5, zorder=0)
+    dots = axes.scatter(
+        *points[rated].T, c=valence[rated], cmap="cividis", vmin=1, vmax=9, s=34, edgecolors="black", linewidths=0.4
+    )
+    axes.scatter(*points[~rated].T, facecolors="none", edgecolors=GREY, s=20, marker="s")
+    for name, point in zip(vectors.emotions, points, strict=True):
+        axes.annotate(name, point, xytext=(4, 3), textcoords="offset points", fontsize=7.5)
+    axes.set_xlabel(f"PC{x + 1} ({share[x]:.0%} of variance): r = {abs(r_valence[x]):.2f} with human valence")
+    axes.set_ylabel(f"PC{y + 1} ({share[y]:.0%}): r = {abs(part[y]):.2f} with arousal, valence partialled out")
+    axes.set_title(f"Emotion concepts at layer {layer}")
+    figure.colorbar(dots, ax=axes, shrink=0.7, label="human valence (Glasgow Norms, 1 to 9)")
+    return figure
+
+
+@_styled
+def layer_curve(alignment: Alignment, embed: Alignment) -> Figure:
+    """Correlation with a human scale by layer, for the best component and the ridge axis, over the null band.
+
+    The band reaches up to the 95th percentile of the best value that permuted labels gave over all layers.
+    """
+    layers = np.array(alignment.layers)
+    best_pc = np.abs(alignment.pc_r).max(axis=1)
+    null_pc, null_ridge = (np.quantile(null, 0.95) for null in (alignment.pc_null, alignment.ridge_null))
+    scale = alignment.scale if alignment.scale == "valence" else f"{alignment.scale}, valence partialled out"
+    figure, axes = _figure(
+        7.5, 4.5,
+        f"Correlation with human {scale} over {len(layers)} layers. Ridge axis: from {alignment.ridge_r[0]:.2f} at "
+        f"layer {layers[0]} to {alignment.ridge_r[-1]:.2f} at layer {layers[-1]}, best {alignment.best_ridge[1]:.2f} "
+        f"at layer {alignment.best_ridge[0]}, {embed.best_ridge[1]:.2f} at the token embeddings. Best single "
+        f"component: {alignment.best_pc[2]:.2f} at layer {alignment.best_pc[0]}, {embed.best_pc[2]:.2f} at the "
+        f"embeddings. 95 % of permutations stay below {null_ridge:.2f} (ridge) and {null_pc:.2f} (component).",
+    )  # fmt: skip
+    axes.axhspan(0, null_pc, color=ORANGE, alpha=0.13, lw=0, label="95 % null, best component of any layer")
+    axes.axhline(null_ridge, color=BLUE, ls=":", lw=1.2, label="95 % null, ridge at any layer")
+    axes.plot(layers, alignment.ridge_r, "o-", color=BLUE, ms=4, label="ridge axis, emotions held out")
+    axes.plot(layers, best_pc, "s--", color=ORANGE, ms=4, label="best of PCs 1 to 5, |r|")
+    axes.plot([-1.5], embed.ridge_r, "o", color=BLUE, ms=8, mfc="white")
+    axes.plot([-1.5], [embed.best_pc[2]], "s", color=ORANGE, ms=8, mfc="white")
+    ticks = layers[:: max(1, len(layers) // 8)]
+    axes.set_xticks([-1.5, *ticks], ["embed", *map(str, ticks)])
+    axes.set_ylim(min(0, float(alignment.ridge_r.min()), float(embed.ridge_r.min())) - 0.02, 1)
+    axes.set_xlabel("layer: residual stream after this block")
+    axes.set_ylabel(f"correlation with human\n{scale}")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
+    return figure
