@@ -24,7 +24,9 @@ def tokenizer():
 def _config(architecture):
     import transformers as t
 
-    small = dict(vocab_size=64, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, max_position_embeddings=128)
+    small = dict(
+        vocab_size=64, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, max_position_embeddings=128
+    )
     gated = dict(small, intermediate_size=64, num_key_value_heads=2, head_dim=8, pad_token_id=0)
     match architecture:
         case "llama":
