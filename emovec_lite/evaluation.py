@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from emovec_lite.errors import CorpusError
 from emovec_lite.geometry import permutation_p
-from emovec_lite.stories import Corpus, words_of
+from emovec_lite.stories import Corpus, word_count, words_of
 
 SHRINKAGE = 0.5  # of the stories' covariance towards a sphere; fixed on an earlier draft of the corpus
 SHUFFLES = 200
@@ -50,7 +50,7 @@ def held_out(
     right = np.zeros(rows.shape, dtype=bool)
     for fold in np.unique(folds):
         test = folds == fold
-        train, new = _whiten(activations[~test], activations[test])
+        train, new = (x.astype(np.float32) for x in _whiten(activations[~test], activations[test]))
         for row, y in enumerate(rows):
             right[row, test] = _nearest(train, y[~test], new, len(emotions)) == y[test]
     return HeldOut(right[0], 1 / len(emotions), float(word_count_hits(corpus).mean()), right[1:].mean(axis=1))
@@ -105,7 +105,7 @@ def _nearest(
     new: Float[np.ndarray, "new d_model"],
     n: int,
 ) -> Int[np.ndarray, " new"]:
-    member = np.eye(n)[labels]
+    member = np.eye(n, dtype=train.dtype)[labels]
     vectors = member.T @ train / member.sum(axis=0)[:, None]
     vectors -= vectors.mean(axis=0)
     return (new @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T).argmax(axis=1)
@@ -118,3 +118,24 @@ def _shuffled_within(
     for fold in np.unique(folds):
         shuffled[folds == fold] = rng.permutation(labels[folds == fold])
     return shuffled
+
+
+def leak_report(corpus: Corpus) -> str:
+    """A markdown table of what each emotion's stories are like, and how often words alone betray them.
+
+    Columns: stories, told in the first person, mean words, distinct character names, and the share that unigram
+    naive Bayes gets right with topics held out.
+    """
+    hits = word_count_hits(corpus)
+    lines = [
+        "| emotion | stories | first person | mean words | names | betrayed by words |",
+        "|---|---|---|---|---|---|",
+    ]
+    for emotion in [*corpus.emotions, "all"]:
+        rows = [i for i, s in enumerate(corpus) if emotion in (s.emotion, "all")]
+        stories = [corpus.stories[i] for i in rows]
+        words = np.mean([word_count(s.text) for s in stories])
+        first = sum(s.narrator == "first" for s in stories)
+        names = len({n for s in stories for n in s.names})
+        lines.append(f"| {emotion} | {len(rows)} | {first} | {words:.1f} | {names} | {hits[rows].mean():.2f} |")
+    return "\n".join(lines)

@@ -9,7 +9,7 @@ import numpy as np
 
 from emovec_lite.activations import Layer
 from emovec_lite.errors import disk_errors
-from emovec_lite.geometry import Alignment, cluster_order, correlations, cosines, pca
+from emovec_lite.geometry import Alignment, cluster_order, correlations, cosines, residual, ridge_predictions
 from emovec_lite.norms import ratings
 from emovec_lite.vectors import EmotionVectors
 
@@ -102,44 +102,59 @@ def cosine_map(vectors: EmotionVectors, layer: Layer) -> Figure:
 
 @_styled
 def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
-    """The two principal components that follow valence and arousal best, coloured by human valence.
+    """Emotions where ridge axes for valence and arousal put them, each by axes fitted on all the others.
 
-    The components are those most correlated with each scale, turned so that both correlations are positive; the
-    title says which, and how much they correlate: a picture of two chosen axes is not evidence by itself.
+    Coloured by human valence, so that a dot in the wrong place shows. An emotion's own rating has no part in its
+    place: two axes chosen to fit all 48 would make a fine circle out of noise.
     """
-    from emovec_lite.geometry import residual
-
-    scores, share = pca(vectors.at(layer).double().numpy())
-    valence, arousal = (ratings(vectors.emotions, s) for s in ("valence", "arousal"))
-    rated = ~np.isnan(valence)
-    r_valence = correlations(scores[rated].T, valence[rated][None])
-    x = int(np.abs(r_valence).argmax())
-    part = correlations(residual(scores[rated].T, valence[rated]), residual(arousal[rated], valence[rated])[None])
-    y = int(max((i for i in range(scores.shape[1]) if i != x), key=lambda i: abs(part[i])))
-    signs = np.sign([r_valence[x] or 1, part[y] or 1])
-    points = scores[:, [x, y]] * signs
+    rated = ~np.isnan(ratings(vectors.emotions, "valence"))
+    names = [name for name, has in zip(vectors.emotions, rated, strict=True) if has]
+    valence, arousal = (ratings(names, scale) for scale in ("valence", "arousal"))
+    matrix = vectors.at(layer).double().numpy()[rated]
+    partial = residual(arousal, valence)
+    points = np.stack([ridge_predictions(matrix, valence), ridge_predictions(matrix, partial)], axis=1)
+    r_valence, r_arousal = correlations(points.T, np.stack([valence, partial]))
+    ends = [names[i] for i in (*points.argmin(axis=0), *points.argmax(axis=0))]
     figure, axes = _figure(
         8, 6.5,
-        f"Scatter of {len(points)} emotions on principal components {x + 1} and {y + 1} of layer {layer}. "
-        f"Component {x + 1} correlates {abs(r_valence[x]):.2f} with human valence; component {y + 1} correlates "
-        f"{abs(part[y]):.2f} with human arousal, valence partialled out. Furthest right: "
-        f"{vectors.emotions[int(points[:, 0].argmax())]}; furthest left: "
-        f"{vectors.emotions[int(points[:, 0].argmin())]}; highest: {vectors.emotions[int(points[:, 1].argmax())]}; "
-        f"lowest: {vectors.emotions[int(points[:, 1].argmin())]}.",
+        f"Scatter of {len(names)} emotions where layer {layer} puts them. To the right, valence as predicted from the "
+        f"other emotions: it correlates {r_valence:.2f} with human valence; leftmost {ends[0]}, rightmost {ends[2]}. "
+        f"Upwards, arousal with valence partialled out: {r_arousal:.2f}; lowest {ends[1]}, highest {ends[3]}.",
     )  # fmt: skip
+    axes.axvline(valence.mean(), color=GREY, lw=0.5, zorder=0)
     axes.axhline(0, color=GREY, lw=0.5, zorder=0)
-    axes.axvline(0, color=GREY, lw=0.5, zorder=0)
     dots = axes.scatter(
-        *points[rated].T, c=valence[rated], cmap="cividis", vmin=1, vmax=9, s=34, edgecolors="black", linewidths=0.4
+        *points.T, c=valence, cmap="cividis", vmin=1, vmax=9, s=34, edgecolors="black", linewidths=0.4
     )
-    axes.scatter(*points[~rated].T, facecolors="none", edgecolors=GREY, s=20, marker="s")
-    for name, point in zip(vectors.emotions, points, strict=True):
-        axes.annotate(name, point, xytext=(4, 3), textcoords="offset points", fontsize=7.5)
-    axes.set_xlabel(f"PC{x + 1} ({share[x]:.0%} of variance): r = {abs(r_valence[x]):.2f} with human valence")
-    axes.set_ylabel(f"PC{y + 1} ({share[y]:.0%}): r = {abs(part[y]):.2f} with arousal, valence partialled out")
+    axes.margins(0.08)
+    _name_points(axes, points, names)
+    axes.set_xlabel(f"valence, predicted from the other emotions (r = {r_valence:.2f} with people's, 1 to 9)")
+    axes.set_ylabel(f"arousal beyond valence, predicted alike (r = {r_arousal:.2f})")
     axes.set_title(f"Emotion concepts at layer {layer}")
-    figure.colorbar(dots, ax=axes, shrink=0.7, label="human valence (Glasgow Norms, 1 to 9)")
+    figure.colorbar(dots, ax=axes, shrink=0.7, label="human valence (Glasgow Norms)")
     return figure
+
+
+def _name_points(axes, points: np.ndarray, names: list[str]) -> None:
+    """Write each name beside its point, on the side where it covers least of the names and points before it."""
+    axes.autoscale_view()
+    place = axes.transData.transform(points)
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in place]
+    for (x, y), point, name in zip(place, points, names, strict=True):
+        width, height = 5.4 * len(name), 11
+
+        def cover(side, x=x, y=y, width=width, height=height):
+            left, low = x + (6 if side[0] > 0 else -6 - width), y + side[1] * 8 - height / 2
+            box = (left, low, left + width, low + height)
+            overlaps = ((min(box[2], t[2]) - max(box[0], t[0]), min(box[3], t[3]) - max(box[1], t[1])) for t in taken)
+            return sum(w * h for w, h in overlaps if w > 0 and h > 0), box
+
+        side = min(((1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)), key=lambda side: cover(side)[0])
+        taken.append(cover(side)[1])
+        axes.annotate(
+            name, point, xytext=(4.5 * side[0], 5.5 * side[1]), textcoords="offset points", fontsize=7.5,
+            ha="left" if side[0] > 0 else "right", va="center",
+        )  # fmt: skip
 
 
 @_styled
@@ -164,10 +179,10 @@ def layer_curve(alignment: Alignment, embed: Alignment) -> Figure:
     axes.axhline(null_ridge, color=BLUE, ls=":", lw=1.2, label="95 % null, ridge at any layer")
     axes.plot(layers, alignment.ridge_r, "o-", color=BLUE, ms=4, label="ridge axis, emotions held out")
     axes.plot(layers, best_pc, "s--", color=ORANGE, ms=4, label="best of PCs 1 to 5, |r|")
-    axes.plot([-1.5], embed.ridge_r, "o", color=BLUE, ms=8, mfc="white")
-    axes.plot([-1.5], [embed.best_pc[2]], "s", color=ORANGE, ms=8, mfc="white")
+    axes.plot([-2], embed.ridge_r, "o", color=BLUE, ms=8, mfc="white")
+    axes.plot([-2], [embed.best_pc[2]], "s", color=ORANGE, ms=8, mfc="white")
     ticks = layers[:: max(1, len(layers) // 8)]
-    axes.set_xticks([-1.5, *ticks], ["embed", *map(str, ticks)])
+    axes.set_xticks([-2, *ticks], ["embed", *map(str, ticks)])
     axes.set_ylim(min(0, float(alignment.ridge_r.min()), float(embed.ridge_r.min())) - 0.02, 1)
     axes.set_xlabel("layer: residual stream after this block")
     axes.set_ylabel(f"correlation with human\n{scale}")

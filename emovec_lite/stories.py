@@ -36,6 +36,7 @@ class Story:
     topic: str = ""
     narrator: str = ""  # "first", "third", or "" where the corpus does not say
     names: tuple[str, ...] = ()
+    register: str = ""  # "plain" or "oblique": how directly the emotion shows; one register a topic
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _stories(where: str, row: dict) -> list[Story]:
         raise CorpusError(f"{where}: 'emotion' must be a word, got {emotion!r}.")
     if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t.strip() for t in texts):
         raise CorpusError(f"{where}: expected a 'text', or a list 'stories' of texts, none of them empty.")
-    extra = {"topic": row.get("topic") or "", "narrator": row.get("narrator") or ""}
+    extra = {key: str(row.get(key) or "") for key in ("topic", "narrator", "register")}
     return [Story(t, emotion.strip(), **extra, names=tuple(row.get("names") or ())) for t in texts]
 
 

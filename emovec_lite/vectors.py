@@ -287,3 +287,12 @@ def _check_provenance(path: Path, meta: dict[str, str], subject: Subject | None,
     refuse("SHA-256 of the weights", meta["weights_sha256"], weights or meta["weights_sha256"])
     if corpus is not None:
         refuse("SHA-256 of the corpus", meta["corpus_sha256"], corpus.sha256)
+
+
+if __name__ == "__main__":  # remake the shipped vectors: python -m emovec_lite.vectors
+    import torch
+
+    course = load_corpus()
+    made = extract(load_model(dtype=torch.float32), course)
+    spaced = [round((i + 1) * made.n_layers / SHIPPED_STORY_LAYERS) - 1 for i in range(SHIPPED_STORY_LAYERS)]
+    made.save(shipped_path(DEFAULT_MODEL, course), story_layers=spaced)

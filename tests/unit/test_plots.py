@@ -32,17 +32,28 @@ def test_every_figure_has_alt_text_with_its_numbers(figures, vectors):
     assert f"({similarity.min():.2f})" in texts["map"]
     assert all(EMOTIONS[i] in texts["map"] for i in lowest)
     r = float(re.search(r"correlates ([\d.]+) with human valence", texts["circumplex"])[1])
-    assert r > 0.9
+    assert r == pytest.approx(geometry.align(vectors, "valence", [2], 10).ridge_r[0], abs=0.006)
     best = geometry.align(vectors, "valence", permutations=10).best_ridge
     assert f"best {best[1]:.2f} at layer {best[0]}" in texts["curve"]
 
 
-def test_the_circumplex_is_turned_the_way_people_read_it(figures):
-    """Valence to the right, arousal up: the happiest planted emotions lie right, whatever sign the PCA gave."""
+def test_the_circumplex_places_an_emotion_without_its_own_rating(vectors, figures, monkeypatch):
+    from emovec_lite.norms import glasgow
+
     points = figures["circumplex"].axes[0].collections[0].get_offsets()
+    changed = {e: dict(r) for e, r in glasgow().items()}
+    changed[EMOTIONS[7]]["valence"] += 3
+    monkeypatch.setattr("emovec_lite.norms.glasgow", lambda: changed)
+    again = plots.circumplex(vectors, 2).axes[0].collections[0].get_offsets()
+    assert again[7][0] == pytest.approx(points[7][0])
+    assert abs(again[:, 0] - points[:, 0]).max() > 0.01
+
+
+def test_valence_lies_to_the_right_and_arousal_up(figures):
     from emovec_lite.norms import ratings
 
-    assert np.corrcoef(points[:, 0], ratings(EMOTIONS, "valence"))[0, 1] > 0.9
+    points = figures["circumplex"].axes[0].collections[0].get_offsets()
+    assert np.corrcoef(points[:, 0], ratings(EMOTIONS, "valence"))[0, 1] > 0.6
     assert np.corrcoef(points[:, 1], ratings(EMOTIONS, "arousal"))[0, 1] > 0
 
 
@@ -55,10 +66,9 @@ def test_every_emotion_is_named_and_no_mark_is_told_by_colour_alone(figures):
     )
 
 
-def test_unrated_emotions_are_drawn_as_empty_squares():
+def test_unrated_emotions_have_no_place_on_the_circumplex():
     figure = plots.circumplex(make(np.vstack([planted(8), np.ones((1, 60))]), (*EMOTIONS, "zestful")), 0)
-    rated, unrated = figure.axes[0].collections[:2]
-    assert len(rated.get_offsets()) == len(EMOTIONS) and len(unrated.get_offsets()) == 1
+    assert len(figure.axes[0].collections[0].get_offsets()) == len(EMOTIONS)
 
 
 def test_background_is_white_and_text_black_in_any_theme(figures):

@@ -194,3 +194,13 @@ def test_words_alone_betray_little(course):
     from emovec_lite.evaluation import word_count_hits
 
     assert word_count_hits(course).mean() < 0.25
+
+
+def test_the_datasheet_says_what_is_measured(course):
+    from emovec_lite.evaluation import leak_report
+
+    sheet = (s.DATA / "DATASHEET.md").read_text(encoding="utf-8")
+    assert leak_report(course) in sheet
+    for topic in course.topics:
+        (register,) = {x.register for x in course if x.topic == topic}
+        assert register in ("plain", "oblique") and f"`{topic}` ({register})" in sheet

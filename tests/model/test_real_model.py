@@ -1,0 +1,122 @@
+"""The default model itself: the right weights, and shipped vectors that are what extraction gives here and now."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from emovec_lite.activations import mean_activations, token_activations
+from emovec_lite.evaluation import held_out
+from emovec_lite.geometry import align
+from emovec_lite.models import MODELS, cached
+from emovec_lite.stories import load_corpus
+from emovec_lite.vectors import DATA, EmotionVectors, centred_means, load_or_compute, neutral_components, shipped_path
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return load_corpus()
+
+
+@pytest.fixture(scope="module")
+def vectors(corpus):
+    return EmotionVectors.load(shipped_path("smollm2-135m", corpus), corpus=corpus)
+
+
+def test_it_is_the_model_that_the_registry_describes(subject):
+    assert subject.n_layers == MODELS["smollm2-135m"].layers and subject.d_model == 576
+    assert cached("smollm2-135m", verify=True)
+    manifest = json.loads((cached("smollm2-135m") / "manifest.json").read_text())
+    assert manifest["gguf_sha256"] == subject.weights_sha256 == MODELS["smollm2-135m"].gguf_sha256
+
+
+def test_it_speaks(subject):
+    chat = [{"role": "user", "content": "What is the capital of France?"}]
+    ids = subject.tokenizer.apply_chat_template(
+        chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    out = subject.hf.generate(**ids.to(subject.device), max_new_tokens=12, do_sample=False)
+    assert "Paris" in subject.tokenizer.decode(out[0, ids["input_ids"].shape[1] :])
+
+
+def test_recorded_at_a_layer_is_what_the_next_block_receives(subject):
+    received = {}
+    handles = [
+        block.register_forward_pre_hook(lambda module, args, layer=layer: received.update({layer: args[0]}))
+        for layer, block in enumerate(subject.blocks)
+    ]
+    try:
+        recorded = token_activations(subject, "The bus had stopped, and nobody knew why.")
+    finally:
+        [handle.remove() for handle in handles]
+    for layer in range(subject.n_layers - 1):
+        assert torch.equal(recorded[layer], received[layer + 1][0].float())
+
+
+def test_the_first_token_is_an_outlier_that_the_skip_leaves_out(subject):
+    norms = token_activations(subject, load_corpus().texts[0]).norm(dim=-1)
+    assert (norms[10:25, 0] > 5 * norms[10:25, 1:].median(dim=1).values).all()
+
+
+def test_shipped_vectors_are_what_extraction_gives(subject, corpus, vectors):
+    """All stories of two emotions, read anew: story by story where stories are shipped, and at every layer the
+    difference between the two emotions' means, where the centring cancels out."""
+    pair = [i for i, s in enumerate(corpus) if s.emotion in ("happy", "afraid")]
+    assert len(pair) == 24
+    fresh = mean_activations(subject, [corpus.texts[i] for i in pair], int(vectors.provenance["skip"]))
+    cosine = torch.nn.functional.cosine_similarity
+    floor = 0.9999 if subject.dtype == torch.float32 else 0.995
+    for layer in (*vectors.stories.layers, "embed"):
+        a, b = fresh.at(layer), vectors.stories.at(layer)[pair]
+        center = vectors.stories.at(layer).mean(dim=0)
+        assert cosine(a - center, b - center, dim=-1).min() > floor, layer
+    labels = [corpus.labels[i] for i in pair]
+    means, _ = centred_means(fresh.blocks, labels)
+    happy, afraid = vectors.emotions.index("happy"), vectors.emotions.index("afraid")
+    shipped = vectors.means[happy] - vectors.means[afraid]
+    assert cosine(means[1] - means[0], shipped, dim=-1).min() > floor
+
+
+def test_shipped_means_are_the_means_of_the_shipped_stories(corpus, vectors):
+    for layer in vectors.stories.layers:
+        means, center = centred_means(vectors.stories.at(layer), corpus.labels)
+        torch.testing.assert_close(means, vectors.at(layer, denoise=False), rtol=0.02, atol=0.02 * means.std().item())
+        assert torch.nn.functional.cosine_similarity(center, vectors.center[layer], dim=0) > 0.9999
+
+
+def test_shipped_neutral_components_are_those_of_the_neutral_passages(subject, vectors):
+    from emovec_lite.stories import load_neutral
+
+    neutral = mean_activations(subject, load_neutral(), int(vectors.provenance["skip"]))
+    for layer in (0, 9, 19, 29):
+        shipped = vectors.neutral_at(layer)
+        shipped = shipped[shipped.norm(dim=1) > 0.5]
+        fresh = neutral_components(neutral.at(layer))
+        assert len(shipped) == len(fresh)
+        # The subspace, not its basis: components of like variance may swap.
+        assert ((shipped @ fresh.T).square().sum() / len(fresh)) > 0.999
+
+
+def test_shipped_vectors_load_at_once_without_the_model(vectors, capsys):
+    loaded = load_or_compute()
+    assert "Loaded shipped vectors" in capsys.readouterr().err
+    assert torch.equal(loaded.means, vectors.means)
+
+
+def test_everything_shipped_is_small():
+    files = [f for f in Path(DATA).rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in files) <= 10e6
+
+
+def test_valence_and_arousal_are_in_the_blocks(vectors):
+    for scale in ("valence", "arousal"):
+        found = align(vectors, scale, permutations=500)
+        assert found.ridge_p < 0.05, scale
+
+
+def test_vectors_name_emotions_on_new_topics_better_than_word_counts(corpus, vectors):
+    result = held_out(vectors.stories.at(19).numpy(), corpus, shuffles=100)
+    assert result.accuracy > result.word_counts > np.quantile(result.shuffled, 0.95) > result.chance
+    assert result.p < 0.05
