@@ -57,7 +57,8 @@ def test_recorded_at_a_layer_is_what_the_next_block_receives(subject):
 
 def test_the_first_token_is_an_outlier_that_the_skip_leaves_out(subject):
     norms = token_activations(subject, load_corpus().texts[0]).norm(dim=-1)
-    assert (norms[10:25, 0] > 5 * norms[10:25, 1:].median(dim=1).values).all()
+    middle = norms[12:25]
+    assert (middle[:, 0] > 20 * middle[:, 1:].max(dim=1).values).all()
 
 
 def test_shipped_vectors_are_what_extraction_gives(subject, corpus, vectors):
@@ -82,7 +83,9 @@ def test_shipped_vectors_are_what_extraction_gives(subject, corpus, vectors):
 def test_shipped_means_are_the_means_of_the_shipped_stories(corpus, vectors):
     for layer in vectors.stories.layers:
         means, center = centred_means(vectors.stories.at(layer), corpus.labels)
-        torch.testing.assert_close(means, vectors.at(layer, denoise=False), rtol=0.02, atol=0.02 * means.std().item())
+        shipped = vectors.at(layer, denoise=False)
+        assert torch.nn.functional.cosine_similarity(means, shipped, dim=-1).min() > 0.9999
+        assert ((means.norm(dim=-1) / shipped.norm(dim=-1) - 1).abs() < 0.01).all()
         assert torch.nn.functional.cosine_similarity(center, vectors.center[layer], dim=0) > 0.9999
 
 
