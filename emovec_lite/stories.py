@@ -90,6 +90,8 @@ def load_corpus(name_or_path: str | Path = "course") -> Corpus:
     that cannot be read, and for a corpus with fewer than two emotions.
     """
     path = CORPORA.get(str(name_or_path), Path(name_or_path))
+    if not path.is_file() and (path.suffix or len(path.parts) > 1):
+        raise CorpusError(f"No corpus file at {path}. Known by name: {', '.join(CORPORA)}.")
     if not path.is_file():
         raise UnknownName("corpus", str(name_or_path), CORPORA)
     stories = tuple(story for where, row in _rows(path) for story in _stories(where, row))

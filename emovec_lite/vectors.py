@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 import emovec_lite
 from emovec_lite.activations import SKIP, Layer, MeanActivations, mean_activations
-from emovec_lite.errors import ArtifactError, CorpusError, UnknownName, disk_errors
+from emovec_lite.errors import ArtifactError, CorpusError, EmovecError, UnknownName, disk_errors
 from emovec_lite.models import DEFAULT_MODEL, MODELS, cache_folder, load_model
 from emovec_lite.stories import DATA, Corpus, load_corpus, load_neutral
 
@@ -46,7 +46,10 @@ class Direction:
         if not isinstance(other, Direction):
             return NotImplemented
         if other.layer != self.layer:
-            raise ValueError(f"Cannot combine directions of layers {self.layer} and {other.layer}.")
+            raise EmovecError(
+                f"Cannot combine {self.name!r} of layer {self.layer} with {other.name!r} of layer {other.layer}: "
+                "take both from one layer."
+            )
         return Direction(f"{self.name} + {other.name}", self.layer, self.vector + other.vector)
 
     def __sub__(self, other: Direction) -> Direction:
@@ -114,9 +117,10 @@ class EmotionVectors:
         from safetensors.torch import save
 
         kept = self.stories.layers if story_layers is None else tuple(story_layers)
+        # Stories minus the center, which fp16 holds better: what they share is far larger than what they differ in.
         tensors = {
             "means": self.means, "embed": self.embed, "neutral": self.neutral, "neutral_embed": self.neutral_embed,
-            "story_blocks": torch.stack([self.stories.at(layer) for layer in kept], dim=1),
+            "story_blocks": torch.stack([self.stories.at(layer) - self.center[layer] for layer in kept], dim=1),
             "story_embed": self.stories.embed,
         }  # fmt: skip
         tensors = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
@@ -153,9 +157,8 @@ class EmotionVectors:
             raise ArtifactError(f"{path} is damaged ({error}). Delete it and extract again.") from error
         _check_provenance(path, meta, subject, corpus)
         emotions, layers = json.loads(meta.pop("emotions")), json.loads(meta.pop("story_layers"))
-        stories = MeanActivations(
-            tensors.pop("story_blocks"), tuple(layers), tensors.pop("story_embed"), tensors["norms"]
-        )
+        blocks = tensors.pop("story_blocks") + tensors["center"][layers]
+        stories = MeanActivations(blocks, tuple(layers), tensors.pop("story_embed"), tensors["norms"])
         return cls(tuple(emotions), stories=stories, provenance=meta, **tensors)
 
 

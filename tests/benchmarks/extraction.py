@@ -21,7 +21,7 @@ from emovec_lite.models import load_model
 from emovec_lite.stories import load_corpus
 from emovec_lite.vectors import centred_means
 
-ROUNDS = 4
+ROUNDS = 2
 
 
 def bare(subject, texts):

@@ -95,6 +95,11 @@ def test_too_short_a_text_is_named(tiny):
         mean_activations(tiny(), [text(20), text(5)], skip=5)
 
 
+def test_no_texts_at_all(tiny):
+    with pytest.raises(ActivationError, match="No texts to read"):
+        mean_activations(tiny(), [])
+
+
 def test_too_long_a_text_is_named(tiny):
     with pytest.raises(ActivationError, match="Text 0 has 140 tokens; the model takes 128"):
         mean_activations(tiny(), [text(140)], skip=5)

@@ -76,6 +76,8 @@ def test_an_empty_a_one_emotion_and_an_unknown_corpus(tmp_path):
         load_corpus(write(tmp_path, {"emotion": "sad", "stories": ["a", "b"]}))
     with pytest.raises(UnknownName, match="Unknown corpus 'cours'. Nearest: 'course'"):
         load_corpus("cours")
+    with pytest.raises(CorpusError, match=r"No corpus file at .*none\.jsonl"):
+        load_corpus(tmp_path / "none.jsonl")
 
 
 # --- The course corpus ------------------------------------------------------------------------------------

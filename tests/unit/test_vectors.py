@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import emovec_lite.vectors as v
 from emovec_lite.activations import MeanActivations, mean_activations
-from emovec_lite.errors import ArtifactError, CacheError, CorpusError, UnknownName
+from emovec_lite.errors import ArtifactError, CacheError, CorpusError, EmovecError, UnknownName
 from emovec_lite.stories import Corpus, Story
 from emovec_lite.vectors import Direction, EmotionVectors, extract, load_or_compute
 
@@ -74,7 +74,7 @@ def test_direction_algebra():
     assert (a / 2).vector.tolist() == [1.5, 2]
     assert a.unit().vector.tolist() == pytest.approx([0.6, 0.8])
     assert (a - b).name == "a - b" and (a - b).layer == 3
-    with pytest.raises(ValueError, match="layers 3 and 4"):
+    with pytest.raises(EmovecError, match="'a' of layer 3 with 'c' of layer 4"):
         a + Direction("c", 4, torch.ones(2))
     with pytest.raises(TypeError):
         a + 1
