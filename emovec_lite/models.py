@@ -244,8 +244,9 @@ def _from_hub(spec: ModelSpec) -> Path:
 
 
 def _hub_message(spec: ModelSpec, error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "no message")
     return (
-        f"Could not get {spec.hub_id} from the model hub ({type(error).__name__}: {str(error).splitlines()[0]}). "
+        f"Could not get {spec.hub_id} from the model hub ({type(error).__name__}: {first}). "
         f"Check the network, and for a gated model the licence and `hf auth login`; "
         f"{DEFAULT_MODEL!r} needs no hub."
     )

@@ -86,8 +86,8 @@ def load_corpus(name_or_path: str | Path = "course") -> Corpus:
     """Read a corpus: "course", "scenarios", or a file of JSON lines.
 
     A line holds `emotion`, and `text` or a list `stories`, and optionally `topic`, as the published corpora
-    do. Raises `UnknownName` for neither a corpus nor a file, `CorpusError` naming file and line for a line
-    that cannot be read, and for a corpus with fewer than two emotions.
+    do. Raises `UnknownName` for a name that is no corpus, `CorpusError` for a file that is not there, for a line that
+    cannot be read (naming file and line), and for a corpus with fewer than two emotions.
     """
     path = CORPORA.get(str(name_or_path), Path(name_or_path))
     if not path.is_file() and (path.suffix or len(path.parts) > 1):

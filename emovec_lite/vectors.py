@@ -123,7 +123,8 @@ class EmotionVectors:
             "story_blocks": torch.stack([self.stories.at(layer) - self.center[layer] for layer in kept], dim=1),
             "story_embed": self.stories.embed,
         }  # fmt: skip
-        tensors = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
+        fits = torch.finfo(torch.float16).max  # some models' residuals do not
+        tensors = {n: (t.half() if t.abs().max() < fits else t).contiguous() for n, t in tensors.items()}
         tensors |= {"center": self.center.contiguous(), "norms": self.norms.contiguous()}
         lists = {"emotions": json.dumps(self.emotions), "story_layers": json.dumps(kept)}
         path = Path(path)

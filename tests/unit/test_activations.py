@@ -63,7 +63,7 @@ def test_pools_the_tokens_after_the_skip_and_no_others(tiny):
 
 def test_norms_are_the_mean_norm_of_a_read_token(tiny):
     subject = tiny()
-    texts = [text(20), text(33, 5)]
+    texts = [text(20), text(33, 5), *(text(100, i) for i in range(20))]  # more than one batch
     pooled = mean_activations(subject, texts, skip=7)
     norms = torch.cat([token_activations(subject, t)[:, 7:].norm(dim=-1) for t in texts], dim=1)
     torch.testing.assert_close(pooled.norms, norms.mean(dim=1), rtol=1e-4, atol=1e-5)

@@ -96,6 +96,15 @@ def test_no_hub_within_reach_says_what_to_do(monkeypatch):
         m.load_model("qwen3-0.6b")
 
 
+def test_a_hub_error_without_a_message_is_still_told(monkeypatch):
+    def fail(*args, **kwargs):
+        raise TimeoutError
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(FetchError, match=r"TimeoutError: no message"):
+        m.fetch("qwen3-0.6b")
+
+
 # --- The wheel route, with a conversion that takes no time ------------------------------------------------------
 
 

@@ -90,6 +90,13 @@ def test_save_and_load(tmp_path, vectors, tiny, corpus):
     assert load_file(tmp_path / "v.safetensors")["means"].dtype == torch.float16
 
 
+def test_values_too_large_for_fp16_are_kept_whole(tmp_path, vectors):
+    replace(vectors, means=vectors.means * 1e7).save(tmp_path / "v.safetensors")
+    loaded = EmotionVectors.load(tmp_path / "v.safetensors")
+    assert loaded.means.isfinite().all()
+    torch.testing.assert_close(loaded.means, vectors.means * 1e7)
+
+
 def test_provenance_says_where_the_vectors_come_from(vectors, corpus):
     provenance = vectors.provenance
     assert provenance["model"] == "tiny-llama" and provenance["weights_sha256"] == "tiny"
