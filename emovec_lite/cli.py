@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("chapters", nargs="*", metavar="NN", help="chapters, all of them if none is named")
     either = build.add_mutually_exclusive_group()
     either.add_argument("--execute", action="store_true", help="run the solutions and keep their outputs")
-    either.add_argument("--check", action="store_true", help="write nothing; fail where a file is not what it should be")
+    either.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a file is not what it should be"
+    )
     build.set_defaults(run=_build)
     return parser
 

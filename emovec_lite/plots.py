@@ -204,12 +204,14 @@ def dots(
     title: str,
     null: Sequence[Sequence[float]] | None = None,
 ) -> Figure:
-    """A row for each name with a mark for each series, over grey dots for what chance gives (`null`, a list a name)."""
+    """A row a name with a mark a series, over grey dots for what chance gives (`null`, a list a name)."""
     null = np.full((len(names), 0), np.nan) if null is None else np.asarray(null)
     rows = []
     for i, name in enumerate(names):
         values = ", ".join(f"{label} {values[i]:.2f}" for label, values in series.items())
-        rows.append(f"{name}: {values}" + (f" (chance {null[i].min():.2f} to {null[i].max():.2f})" if null.size else ""))
+        rows.append(
+            f"{name}: {values}" + (f" (chance {null[i].min():.2f} to {null[i].max():.2f})" if null.size else "")
+        )
     figure, axes = _figure(7, 0.9 + 0.32 * len(names), f"{title}. In a row each, {xlabel}. {'; '.join(rows)}.")
     height = np.arange(len(names))[::-1]
     if null.size:
@@ -239,7 +241,7 @@ def curves(
     """Lines over numbers, or over names such as tokens; each with its own mark and its name at its end."""
     named = isinstance(x[0], str)
     summary = "; ".join(
-        f"{label}: from {v[0]:.3g} at {x[0]} to {v[-1]:.3g} at {x[-1]}, highest {max(v):.3g} at {x[int(np.argmax(v))]}"
+        f"{label}: from {v[0]:.3g} at {x[0]} to {v[-1]:.3g} at {x[-1]}, highest {max(v):.3g} at {x[np.argmax(v)]}"
         for label, v in series.items()
     )
     figure, axes = _figure(7.5, 3.8, f"{title}. {ylabel} by {xlabel}. {summary}.")
@@ -265,7 +267,7 @@ def mask_map(mask: Bool[np.ndarray, "text token"], skip: int) -> Figure:
     kept = mask.sum(axis=1) - np.where(mask[:, :skip].all(axis=1), skip, mask[:, :skip].sum(axis=1))
     figure, axes = _figure(
         7.5, 0.9 + 0.3 * len(mask),
-        f"A batch of {len(mask)} texts, {mask.shape[1]} tokens wide. Of each row the first {skip} places are skipped, "
+        f"A batch of {len(mask)} texts, {mask.shape[1]} tokens wide. In each the first {skip} places are skipped; "
         f"then come the tokens that count ({', '.join(map(str, kept))}), and the rest is padding.",
     )  # fmt: skip
     for row, real in enumerate(mask[::-1]):

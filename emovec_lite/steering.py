@@ -46,7 +46,7 @@ def steer(subject: Subject, direction: Direction, strength: float) -> Iterator[N
 
 
 def random_directions(like: Direction, n: int, seed: int = 0) -> list[Direction]:
-    """Directions drawn evenly from all there are, as long as `like` and at its layer: the control for every effect."""
+    """Directions drawn evenly from all there are, as long as `like` and at its layer: every effect's control."""
     import torch
 
     drawn = torch.randn(n, len(like.vector), generator=torch.Generator().manual_seed(seed))

@@ -77,7 +77,9 @@ def stale(root: Path | None = None) -> list[str]:
         elif is_solution and not _executed(path):
             lines.append(f"{name} was not executed")
     strays = {p.name for folder in ("chapters", "solutions") for p in (root / folder).glob("*.ipynb")}
-    return lines + [f"{name} has no source" for name in sorted(strays - {f"{c.name}.ipynb" for c in CHAPTERS.values()})]
+    return lines + [
+        f"{name} has no source" for name in sorted(strays - {f"{c.name}.ipynb" for c in CHAPTERS.values()})
+    ]
 
 
 def read_source(root: Path, chapter: Chapter) -> NotebookNode:
@@ -227,7 +229,9 @@ def _execute(root: Path, chapter: Chapter) -> None:
     tidy(notebook)
     content = to_bytes(notebook)
     if len(content) > LARGEST:
-        raise EmovecError(f"{chapter.name}: {len(content) / 1e6:.1f} MB with outputs; {LARGEST / 1e6:.0f} MB at most.")
+        raise EmovecError(
+            f"{chapter.name}: {len(content) / 1e6:.1f} MB with outputs; {LARGEST / 1e6:.0f} MB at most."
+        )
     (root / "solutions" / f"{chapter.name}.ipynb").write_bytes(content)
     measured = {**_measured(root), chapter.number: {"seconds": round(seconds), "gb": round(gb, 2)}}
     path = root / "solutions" / MEASURED
@@ -285,13 +289,16 @@ def tidy(notebook: NotebookNode) -> None:
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        kept = []
+        kept: list = []
         for output in cell.get("outputs", []):
             if "data" in output:
                 output["data"].pop("application/vnd.jupyter.widget-view+json", None)
             if output.output_type == "stream" and "Warning: " in output.text:
                 continue
-            kept.append(output)
+            if kept and output.output_type == kept[-1].output_type == "stream" and output.name == kept[-1].name:
+                kept[-1].text += output.text  # a slow cell's text arrives in pieces, each time other ones
+            else:
+                kept.append(output)
         if cell.cell_type == "code":
             cell.outputs = kept
 

@@ -1,7 +1,8 @@
 """Checks: what an answer must do, in stages, told in the learner's terms.
 
 An exercise is declared in `exercises_NN.py` as a generator that yields the name of each stage as it enters it and
-calls `expect` inside. Every check is itself checked: `tests/mutants` holds wrong answers with the hint each must earn.
+calls `expect` inside. Every check is itself checked: `tests/mutants` holds wrong answers with the hint each must
+earn.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ def assess(number: str, answer: Callable | None, subject: Subject | None = None)
         return Outcome(number, "blank", todo)
     if answer is task.reference:
         return Outcome(
-            number, "not yet", f"This is the course's version of `{name}`, not yours. Run the cell that defines yours."
+            number,
+            "not yet",
+            f"This is the course's version of `{name}`, not yours. Run the cell that defines yours.",
         )
     if not callable(answer):
         kind = type(answer).__name__
@@ -152,7 +155,7 @@ def expect(condition: object, message: str) -> None:
 
 
 def agree(got: Tensor, wanted: Tensor, mistakes: dict[str, Tensor], otherwise: str, tolerance: float = 1e-3) -> None:
-    """End the check unless `got` is `wanted`: with the message of the mistake that gives just this, if there is one."""
+    """End the check unless `got` is `wanted`, with the message of the mistake that gives just this, if any."""
     if close(got, wanted, tolerance):
         return
     for message, wrong in mistakes.items():
@@ -211,7 +214,9 @@ class Answer:
             raise NotYet(f"Expected shape {shape} ({wanted}), got {found}.{' ' + why if why else ''}")
         expect(not result.is_complex(), f"`{self.name}` returned complex numbers.")
         result = result.detach().cpu().double()
-        expect(result.isfinite().all(), f"`{self.name}` returned {_not_finite(result)}: is something divided by zero?")
+        expect(
+            result.isfinite().all(), f"`{self.name}` returned {_not_finite(result)}: is something divided by zero?"
+        )
         return result
 
     def _where(self, error: Exception) -> str:

@@ -124,10 +124,13 @@ def _check_reading(answer: Answer, subject: Subject) -> Iterator[str]:
     want = read_with_hook(subject, SHORT, last)
     got = answer.tensor(subject, SHORT, last, shape=(n, d), axes="token d_model", hints=hints)
     agree(
-        got, want,
+        got,
+        want,
         {
             "At the last layer you returned the residual stream *after the final norm*, which is no longer the "
-            "residual stream. `hidden_states[-1]` does this to you; read the block instead.": subject.hf.model.norm(want)
+            "residual stream. `hidden_states[-1]` does this to you; read the block instead.": subject.hf.model.norm(
+                want
+            )
         },
         f"Layer {last}, the last one, is not right, though layer {middle} is.",
     )
@@ -273,4 +276,6 @@ def check_add_at(answer: Answer, subject: Subject) -> Iterator[str]:
     )  # fmt: skip
     yield "the model is as before"
     after = add_at(subject, SHORT, layer, position, torch.zeros_like(vector))
-    expect(close(after, plain, 1e-6), "After your function returned, the model no longer computes what it did before.")
+    expect(
+        close(after, plain, 1e-6), "After your function returned, the model no longer computes what it did before."
+    )

@@ -36,9 +36,7 @@ def centre(values: Float[Tensor, "text d_model"], labels: Sequence[str]) -> Floa
     return centred_means(values, labels)[0]
 
 
-def neutral_basis(
-    values: Float[Tensor, "text d_model"], variance: float
-) -> Float[Tensor, "component d_model"]:
+def neutral_basis(values: Float[Tensor, "text d_model"], variance: float) -> Float[Tensor, "component d_model"]:
     return neutral_components(values, variance)
 
 
@@ -51,8 +49,9 @@ def remove(
 def read_stories(subject: Subject, texts: Sequence[str], layer: int, skip: int) -> Float[Tensor, "text d_model"]:
     subject.tokenizer.padding_side = "right"
     batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")
-    with subject.nn.trace(batch):
+    with subject.nn.trace(batch) as tracer:
         residual = subject.nn.model.layers[layer].output.save()
+        tracer.stop()
     return mean_pool(residual.float().cpu(), batch["attention_mask"].bool(), skip)
 
 
@@ -114,7 +113,7 @@ def check_mean_pool(answer: Answer) -> Iterator[str]:
     expect(close(got, mean_pool(residual, mask, 4)), "Right for one batch, wrong for another of other lengths.")
 
 
-@exercise("2.2", "Centre", difficulty=2, importance=5, minutes=8, reference=centre)
+@exercise("2.3", "Centre", difficulty=2, importance=5, minutes=8, reference=centre)
 def check_centre(answer: Answer) -> Iterator[str]:
     import torch
 
@@ -160,7 +159,7 @@ def check_centre(answer: Answer) -> Iterator[str]:
     expect(close(got, want), "Right for five tiny stories, wrong for the course's own 576.")
 
 
-@exercise("2.3", "Find what neutral text varies in", difficulty=4, importance=3, minutes=12, reference=neutral_basis)
+@exercise("2.4", "Find what neutral text varies in", difficulty=4, importance=3, minutes=12, reference=neutral_basis)
 def check_neutral_basis(answer: Answer) -> Iterator[str]:
     import torch
 
@@ -176,7 +175,10 @@ def check_neutral_basis(answer: Answer) -> Iterator[str]:
     hints = {
         (1, 5): "One component too few for a share of .8, if the shares are .60, .27 and .13. Take the fewest that "
         "hold *at least* that share; and mean 0 first, or the mean itself becomes the first component.",
-        (3, 5): "One component too many for a share of .8, if the shares are .60, .27 and .13. Variance goes with the "
+        (
+            3,
+            5,
+        ): "One component too many for a share of .8, if the shares are .60, .27 and .13. Variance goes with the "
         "*square* of the singular values.",
         (5, 2): "The components are in columns: transpose them.",
         (6, 2): "Those are the passages' scores (the columns of U). The directions are the rows of Vh.",
@@ -210,7 +212,7 @@ def check_neutral_basis(answer: Answer) -> Iterator[str]:
         expect(close(got.T @ got, want.T @ want), f"Wrong directions for a share of {share}.")
 
 
-@exercise("2.4", "Project it out", difficulty=2, importance=4, minutes=6, reference=remove)
+@exercise("2.5", "Project it out", difficulty=2, importance=4, minutes=6, reference=remove)
 def check_remove(answer: Answer) -> Iterator[str]:
     import torch
 
@@ -245,7 +247,7 @@ def check_remove(answer: Answer) -> Iterator[str]:
     expect(close(got, project_out(vectors, basis[:1])), "Wrong when the basis has a single row.")
 
 
-@exercise("2.5", "Read a batch in a trace", difficulty=4, importance=5, minutes=12, reference=read_stories)
+@exercise("2.2", "Read a batch in a trace", difficulty=4, importance=5, minutes=12, reference=read_stories)
 def check_read_stories(answer: Answer, subject: Subject) -> Iterator[str]:
     import torch
 

@@ -49,5 +49,3 @@ def address(root: Path) -> str:
     """The repository's web address, from the one place where it stands."""
     with (root / "pyproject.toml").open("rb") as file:
         return tomllib.load(file)["project"]["urls"]["Repository"].rstrip("/")
-
-

@@ -1,4 +1,4 @@
-"""Quiz questions: one at a time, an explanation for every option, by mouse or keyboard, and as text without widgets."""
+"""Quiz questions, with an explanation for every option; by mouse or keyboard, and as text where no widget runs."""
 
 from __future__ import annotations
 
