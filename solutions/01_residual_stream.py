@@ -365,7 +365,7 @@ show(curves(
 print(f"at layer 19: {series['skip 1'][19]:.0f} without the first token, {series['skip 0'][19]:.0f} with it")
 
 # %% [markdown]
-# The lower curve is the unit in which this course measures steering: *strength 0.25 at layer 19* means a vector a
+# The lower curve is the unit in which this course measures steering: `strength=0.25` at layer 19 means a vector a
 # quarter as long as that. Whoever had taken the upper curve would have pushed many times too hard.
 #
 # ## Logit lens
