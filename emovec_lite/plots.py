@@ -203,23 +203,26 @@ def dots(
     xlabel: str,
     title: str,
     null: Sequence[Sequence[float]] | None = None,
+    null_label: str = "chance",
 ) -> Figure:
-    """A row a name with a mark a series, over grey dots for what chance gives (`null`, a list a name)."""
+    """A row a name with a mark a series, over grey dots for what they have to beat (`null`, a list a name)."""
     null = np.full((len(names), 0), np.nan) if null is None else np.asarray(null)
     rows = []
     for i, name in enumerate(names):
         values = ", ".join(f"{label} {values[i]:.2f}" for label, values in series.items())
         rows.append(
-            f"{name}: {values}" + (f" (chance {null[i].min():.2f} to {null[i].max():.2f})" if null.size else "")
+            f"{name}: {values}" + (f" ({null_label} {null[i].min():.2f} to {null[i].max():.2f})" if null.size else "")
         )
     figure, axes = _figure(7, 0.9 + 0.32 * len(names), f"{title}. In a row each, {xlabel}. {'; '.join(rows)}.")
     height = np.arange(len(names))[::-1]
     if null.size:
         axes.plot(null.T, np.tile(height, (null.shape[1], 1)), "o", color=GREY, ms=4, alpha=0.45, mew=0)
-        axes.plot([], [], "o", color=GREY, ms=4, alpha=0.45, mew=0, label="chance")
+        axes.plot([], [], "o", color=GREY, ms=4, alpha=0.45, mew=0, label=null_label)
     for (label, values), (marker, colour) in zip(series.items(), MARKS, strict=False):
         axes.plot(values, height, marker, color=colour, ms=7, ls="none", mec="black", mew=0.5, label=label)
-    axes.axvline(0, color=GREY, lw=0.6, zorder=0)
+    low, high = axes.get_xlim()
+    if low < 0 < high:
+        axes.axvline(0, color=GREY, lw=0.6, zorder=0)
     axes.set_yticks(height, names)
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.set_xlabel(xlabel)

@@ -291,8 +291,9 @@ def tidy(notebook: NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         kept: list = []
         for output in cell.get("outputs", []):
-            if "data" in output:
-                output["data"].pop("application/vnd.jupyter.widget-view+json", None)
+            if output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None):
+                if "text/html" not in output["data"]:
+                    continue  # a progress bar
             if output.output_type == "stream" and "Warning: " in output.text:
                 continue
             if kept and output.output_type == kept[-1].output_type == "stream" and output.name == kept[-1].name:

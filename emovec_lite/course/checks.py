@@ -219,6 +219,19 @@ class Answer:
         )
         return result
 
+    def listing(self, *args, length: int) -> list:
+        """What the function returns as a list of this length."""
+        import numpy as np
+        import torch
+
+        result = self(*args)
+        if isinstance(result, (np.ndarray, torch.Tensor)):
+            result = result.tolist()
+        if isinstance(result, str) or not isinstance(result, (list, tuple)):
+            raise NotYet(f"`{self.name}` should return a list, not a {type(result).__name__}.")
+        expect(len(result) == length, f"Expected {length} entries, got {len(result)}.")
+        return list(result)
+
     def _where(self, error: Exception) -> str:
         """The line of the learner's own code that an error came from."""
         try:

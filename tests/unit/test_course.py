@@ -132,14 +132,14 @@ def test_executing_keeps_outputs_and_what_they_cost_until_the_code_changes(root,
 
 def test_tidy_leaves_out_what_changes_at_every_run():
     new = nbformat.v4
-    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "a quiz"}
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/html": "a quiz"}
     cell = new.new_code_cell("x", metadata={"execution": {"started": "now"}}, outputs=[
         new.new_output("stream", name="stdout", text="a"), new.new_output("stream", name="stdout", text="b"),
         new.new_output("stream", name="stderr", text="x.py: UserWarning: y"), new.new_output("display_data", widget),
     ])  # fmt: skip
     notebook = new.new_notebook(cells=[cell], metadata={"widgets": {"state": {}}})
     build.tidy(notebook)
-    assert [o.get("text") or dict(o.data) for o in cell.outputs] == ["ab", {"text/plain": "a quiz"}]
+    assert [o.get("text") or dict(o.data) for o in cell.outputs] == ["ab", {"text/html": "a quiz"}]
     assert "widgets" not in notebook.metadata and "execution" not in cell.metadata
 
 
