@@ -15,6 +15,9 @@ _HOME = {
     "mean_activations": "activations", "token_activations": "activations",
     "EmotionVectors": "vectors", "Direction": "vectors", "extract": "vectors", "load_or_compute": "vectors",
     "ratings": "norms",
+    "steer": "steering", "generate": "steering", "random_directions": "steering",
+    "show": "plots",
+    "setup": "environment",
     "EmovecError": "errors",
 }  # fmt: skip
 

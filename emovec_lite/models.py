@@ -118,7 +118,9 @@ class Subject:
         """The same model behind nnsight, for reading and editing by hand."""
         from nnsight import TransformersModel
 
-        return TransformersModel(self.hf, tokenizer=self.tokenizer)
+        model = TransformersModel(self.hf, tokenizer=self.tokenizer)
+        self.tokenizer.padding_side = "right"  # nnsight sets it to the left, for batched generation
+        return model
 
     @cached_property
     def blocks(self) -> torch.nn.ModuleList:

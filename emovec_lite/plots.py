@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool
 
 from emovec_lite.activations import Layer
 from emovec_lite.errors import disk_errors
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"  # Okabe-Ito, told apart by every kind of colour vision
+MARKS = (("o", BLUE), ("s", ORANGE), ("^", "#009e73"), ("D", "#cc79a7"), ("v", "#f0e442"))
+_PLACES = {"skipped": ("#dddddd", "///"), "counts": (BLUE, None), "padding": ("white", "...")}
 DIVERGING = "PuOr_r"  # purple below, orange above
 STYLE = {
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "text.color": "black",
@@ -188,4 +192,93 @@ def layer_curve(alignment: Alignment, embed: Alignment) -> Figure:
     axes.set_xlabel("layer: residual stream after this block")
     axes.set_ylabel(f"correlation with human\n{scale}")
     axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
+    return figure
+
+
+@_styled
+def dots(
+    names: Sequence[str],
+    series: dict[str, Sequence[float]],
+    *,
+    xlabel: str,
+    title: str,
+    null: Sequence[Sequence[float]] | None = None,
+) -> Figure:
+    """A row a name with a mark a series, over grey dots for what chance gives (`null`, a list a name)."""
+    null = np.full((len(names), 0), np.nan) if null is None else np.asarray(null)
+    rows = []
+    for i, name in enumerate(names):
+        values = ", ".join(f"{label} {values[i]:.2f}" for label, values in series.items())
+        rows.append(
+            f"{name}: {values}" + (f" (chance {null[i].min():.2f} to {null[i].max():.2f})" if null.size else "")
+        )
+    figure, axes = _figure(7, 0.9 + 0.32 * len(names), f"{title}. In a row each, {xlabel}. {'; '.join(rows)}.")
+    height = np.arange(len(names))[::-1]
+    if null.size:
+        axes.plot(null.T, np.tile(height, (null.shape[1], 1)), "o", color=GREY, ms=4, alpha=0.45, mew=0)
+        axes.plot([], [], "o", color=GREY, ms=4, alpha=0.45, mew=0, label="chance")
+    for (label, values), (marker, colour) in zip(series.items(), MARKS, strict=False):
+        axes.plot(values, height, marker, color=colour, ms=7, ls="none", mec="black", mew=0.5, label=label)
+    axes.axvline(0, color=GREY, lw=0.6, zorder=0)
+    axes.set_yticks(height, names)
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    axes.set_xlabel(xlabel)
+    axes.set_title(title, loc="left")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+@_styled
+def curves(
+    x: Sequence,
+    series: dict[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    log: bool = False,
+) -> Figure:
+    """Lines over numbers, or over names such as tokens; each with its own mark and its name at its end."""
+    named = isinstance(x[0], str)
+    summary = "; ".join(
+        f"{label}: from {v[0]:.3g} at {x[0]} to {v[-1]:.3g} at {x[-1]}, highest {max(v):.3g} at {x[np.argmax(v)]}"
+        for label, v in series.items()
+    )
+    figure, axes = _figure(7.5, 3.8, f"{title}. {ylabel} by {xlabel}. {summary}.")
+    places = np.arange(len(x)) if named else np.asarray(x)
+    for (label, values), (marker, colour) in zip(series.items(), MARKS, strict=False):
+        axes.plot(places, values, marker + "-", color=colour, ms=4.5, lw=1.2, mec="black", mew=0.3, label=label)
+    if named:
+        axes.set_xticks(places, x, rotation=60, ha="right")
+    if log:
+        axes.set_yscale("log")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.set_title(title, loc="left")
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+@_styled
+def mask_map(mask: Bool[np.ndarray, "text token"], skip: int) -> Figure:
+    """Which tokens of a batch count: the first ones are skipped, padding is not there at all."""
+    mask = np.asarray(mask, dtype=bool)
+    kept = mask.sum(axis=1) - np.where(mask[:, :skip].all(axis=1), skip, mask[:, :skip].sum(axis=1))
+    figure, axes = _figure(
+        7.5, 0.9 + 0.3 * len(mask),
+        f"A batch of {len(mask)} texts, {mask.shape[1]} tokens wide. In each the first {skip} places are skipped; "
+        f"then come the tokens that count ({', '.join(map(str, kept))}), and the rest is padding.",
+    )  # fmt: skip
+    for row, real in enumerate(mask[::-1]):
+        for name, (colour, hatch) in _PLACES.items():
+            here = {"skipped": real & (np.arange(mask.shape[1]) < skip), "padding": ~real}.get(name)
+            here = real & (np.arange(mask.shape[1]) >= skip) if here is None else here
+            spans = [(int(i), 1) for i in np.flatnonzero(here)]
+            axes.broken_barh(spans, (row - 0.4, 0.8), facecolors=colour, hatch=hatch, edgecolor="#444444", lw=0)
+    handles = [axes.broken_barh([], (0, 0), facecolors=c, hatch=h, label=n) for n, (c, h) in _PLACES.items()]
+    axes.legend(handles=handles, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set_xlim(0, mask.shape[1])
+    axes.set_yticks(range(len(mask)), [f"text {i}" for i in range(len(mask))][::-1])
+    axes.set_xlabel("token")
     return figure

@@ -41,6 +41,7 @@ class Direction:
     name: str
     layer: Layer
     vector: Float[Tensor, " d_model"]
+    residual_norm: float  # mean norm of a token's residual at this layer: the unit of steering strength
 
     def __add__(self, other: Direction) -> Direction:
         if not isinstance(other, Direction):
@@ -50,18 +51,18 @@ class Direction:
                 f"Cannot combine {self.name!r} of layer {self.layer} with {other.name!r} of layer {other.layer}: "
                 "take both from one layer."
             )
-        return Direction(f"{self.name} + {other.name}", self.layer, self.vector + other.vector)
+        return replace(self, name=f"{self.name} + {other.name}", vector=self.vector + other.vector)
 
     def __sub__(self, other: Direction) -> Direction:
         if not isinstance(other, Direction):
             return NotImplemented
-        return Direction(f"{self.name} - {other.name}", self.layer, (self + -other).vector)
+        return replace(self + -other, name=f"{self.name} - {other.name}")
 
     def __neg__(self) -> Direction:
-        return Direction(f"-{self.name}", self.layer, -self.vector)
+        return replace(self, name=f"-{self.name}", vector=-self.vector)
 
     def __mul__(self, factor: float) -> Direction:
-        return Direction(f"{factor:g} ({self.name})", self.layer, factor * self.vector)
+        return replace(self, name=f"{factor:g} ({self.name})", vector=factor * self.vector)
 
     __rmul__ = __mul__
 
@@ -70,7 +71,7 @@ class Direction:
 
     def unit(self) -> Direction:
         """The same direction with length 1."""
-        return Direction(self.name, self.layer, self.vector / self.vector.norm())
+        return replace(self, vector=self.vector / self.vector.norm())
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ class EmotionVectors:
         """The unit, denoised direction of one emotion at one layer."""
         if emotion not in self.emotions:
             raise UnknownName("emotion", emotion, self.emotions)
-        return Direction(emotion, layer, self.at(layer)[self.emotions.index(emotion)]).unit()
+        norm = float("nan") if layer == "embed" else float(self.norms[self._check(layer)])
+        return Direction(emotion, layer, self.at(layer)[self.emotions.index(emotion)], norm).unit()
 
     def _check(self, layer: Layer) -> int:
         if not isinstance(layer, int) or layer not in self.layers:

@@ -66,7 +66,7 @@ def test_direction_is_unit_and_the_row_of_its_emotion(vectors):
 
 
 def test_direction_algebra():
-    a, b = (Direction(n, 3, torch.tensor(x)) for n, x in (("a", [3.0, 4.0]), ("b", [1.0, 0.0])))
+    a, b = (Direction(n, 3, torch.tensor(x), 2.0) for n, x in (("a", [3.0, 4.0]), ("b", [1.0, 0.0])))
     assert (a + b).vector.tolist() == [4, 4]
     assert (a - b).vector.tolist() == [2, 4]
     assert (-a).vector.tolist() == [-3, -4]
@@ -75,7 +75,7 @@ def test_direction_algebra():
     assert a.unit().vector.tolist() == pytest.approx([0.6, 0.8])
     assert (a - b).name == "a - b" and (a - b).layer == 3
     with pytest.raises(EmovecError, match="'a' of layer 3 with 'c' of layer 4"):
-        a + Direction("c", 4, torch.ones(2))
+        a + Direction("c", 4, torch.ones(2), 2.0)
     with pytest.raises(TypeError):
         a + 1
 

@@ -1,0 +1,186 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 00 · A first taste
+#
+# {{badges}}
+#
+# **You will** load a language model, read what it writes, and change its tone by adding one vector to its
+# activations. Three lines do it; the rest of the course is about what those lines mean and how far to trust them.
+#
+# **You need** Python, and to have heard once what a transformer is. 15 minutes. The cells take {{measured}} of
+# memory on two cores, without a GPU.
+#
+# {{box}}
+
+# %% [markdown]
+# ## Set up
+#
+# Everything here runs on your machine. The model, SmolLM2-135M-Instruct, is small enough for a laptop: 135 million
+# numbers, in 30 layers. The first time, it is fetched (about a hundred megabytes) and unpacked, which takes a
+# minute. (The first two lines matter in Colab only.)
+
+# %%
+# setup
+
+# %% [markdown]
+# The line above says what you have: a model of 30 layers, each of which works on vectors of 576 numbers.
+#
+# ## The model speaks
+#
+# A language model continues text, one token at a time. Here it always takes the likeliest next token, so you and
+# everyone else will read the same words.
+
+# %%
+from emovec_lite import generate, load_or_compute, show, steer
+
+prompt = "The bus broke down, and she"
+print(prompt + generate(subject, prompt))
+
+# %% [markdown]
+# Plain and a little dull, as small models are. Nothing in the prompt says how *she* takes it.
+#
+# ## Three lines that steer it
+#
+# Long before you came here, 576 short stories went through this model. In each, somebody is happy, or afraid, or
+# one of 46 other things, though the story never says the word. What the model's activations in the *afraid*
+# stories have that the others lack is a direction: the emotion vector for *afraid*. It ships with the course.
+#
+# **Predict.** We are going to add that vector to what layer 19 passes on, at every token, and let the model
+# continue the same prompt. Will it say "I am afraid"? Write a story about fear? Produce nonsense? Decide, then run.
+
+# %%
+afraid = load_or_compute().direction("afraid", layer=19)
+with steer(subject, afraid, strength=0.25):
+    print(prompt + generate(subject, prompt))
+
+# %% [markdown]
+# Those are the three lines. The model was not told to write anything frightening, and not one of its weights was
+# changed. When the `with` block ends it is exactly the model it was before.
+#
+# The number 0.25 means: a quarter as long as the vectors that usually stand in layer 19. Chapter 06 is about what a
+# good number is, and what it costs.
+#
+# ## Is it the emotion, or would any push do?
+#
+# This is the question that the whole course keeps asking. A vector that long might knock the model off course
+# whatever its direction. So we take two more emotions, and beside them a **random direction** of exactly the same
+# length.
+#
+# **Predict** what the random one will do.
+
+# %%
+from emovec_lite import random_directions
+
+vectors = load_or_compute()
+directions = [vectors.direction(name, layer=19) for name in ("afraid", "happy", "angry")]
+for direction in [*directions, *random_directions(afraid, 1)]:
+    with steer(subject, direction, strength=0.25):
+        print(f"{direction.name:>8}: {prompt}{generate(subject, prompt, 30)}\n")
+
+# %% [markdown]
+# Read them against the unsteered text. The random direction changes some words and leaves the tone about where it
+# was. An emotion's own direction changes what the text is *about*. You may also see one of them stumble, repeating
+# itself or losing the thread: a small model pays for every push, and chapter 06 measures the price.
+#
+# ## One number instead of an impression
+#
+# Impressions mislead; we want something to count. After "He feels", how much likelier does a word become when its own
+# emotion is added? And how much does it move for 20 random directions of the same length?
+
+# %%
+import torch
+
+
+def log_probability(word, prompt="He feels"):
+    """How likely the model finds `word` as the next token (natural logarithm)."""
+    ids = subject.tokenizer(prompt, return_tensors="pt").to(subject.device)
+    with torch.inference_mode():
+        logits = subject.hf(**ids).logits[0, -1].float()
+    return logits.log_softmax(dim=0)[subject.tokenizer(" " + word)["input_ids"][0]].item()
+
+
+def change(word, direction):
+    """By how much steering moves that."""
+    plain = log_probability(word)
+    with steer(subject, direction, strength=0.25):
+        return log_probability(word) - plain
+
+
+print(f"{change('afraid', afraid):+.2f}")
+
+# %% [markdown]
+# That is the change in the *logarithm*: +1 means about 2.7 times as likely. Is it a lot? Only the random directions
+# can tell.
+#
+# **Predict** for how many of these eight emotions the own direction beats all 20 random ones.
+
+# %%
+from emovec_lite.plots import dots
+
+names = ["afraid", "angry", "calm", "happy", "lonely", "proud", "sad", "tired"]
+own = [change(name, vectors.direction(name, layer=19)) for name in names]
+chance = [[change(name, r) for r in random_directions(afraid, 20)] for name in names]
+beaten = sum(value > max(null) for value, null in zip(own, chance, strict=True))
+print(f"own direction above all 20 random ones: {beaten} of {len(names)}")
+show(dots(
+    names, {"own direction": own}, null=chance, xlabel="change in log probability of the word after “He feels”",
+    title="Each word when its own emotion is added, and for 20 random directions",
+))  # fmt: skip
+
+# %% [markdown]
+# Not every word moves as it should, and you can see which. That is normal for so small a model, and it is why a
+# picture like this one, with its grey dots, is worth more than a well-chosen quotation.
+#
+# ## Where the course goes
+#
+# These directions have a geometry. In chapter 04 you will make the picture below from scratch. Each emotion stands
+# where the *model's* layer 19 puts it: to the right, by how pleasant it should be judging from all the other
+# emotions; upwards, by how stirring. The colours are people's ratings, which had no part in placing that emotion.
+
+# %%
+from emovec_lite.plots import circumplex
+
+show(circumplex(vectors, layer=19))
+
+# %% [markdown]
+# | chapter | what you will make |
+# |---|---|
+# | 01 Inside the residual stream | read and edit the vectors that flow between the layers |
+# | 02 From stories to vectors | build emotion vectors by hand from stories |
+# | 03 Do the vectors mean it? | test them on topics they have not seen, against word counts |
+# | 04 The geometry of feeling words | make the picture above, and the null that it has to beat |
+# | 05 Where do models find happiness? | follow it through all the layers |
+# | 06 Steering | find out how far one can push, and at what price |
+#
+# ## Take away
+#
+# - An emotion vector is a **direction in activations**, found by comparing stories.
+# - **Adding** it, at run time, moves what the model writes. No training, no prompt.
+# - An effect means something only **beside its control**: here, random directions of the same length.
+#
+# ## Three questions
+
+# %%
+from emovec_lite.course import progress, quiz
+
+quiz("00")
+
+# %% [markdown]
+# ## Read on
+#
+# Sofroniew et al. 2026, *Emotion Concepts and their Function in a Large Language Model*: the introduction, for the
+# idea and for how the authors speak of representations. arXiv 2606.26987: the abstract, for what two open models
+# show. Your progress, kept on this machine alone:
+
+# %%
+progress()
+
+# %% [markdown]
+# Next: [01 Inside the residual stream](01_residual_stream.ipynb).

@@ -1,0 +1,509 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 02 · From stories to vectors
+#
+# {{badges}}
+#
+# **You will** turn stories into emotion vectors: pool tokens into stories, stories into emotions, take away what all
+# of them share and what neutral text varies in. You will do it by hand inside an nnsight trace and see the library's
+# `extract` give the same numbers. And you will pad on the wrong side once, to see what it does.
+#
+# **You need** chapter 01: layers, hooks, traces, and the huge first token. 60 minutes. The cells take {{measured}} of
+# memory on two cores, without a GPU.
+#
+# {{box}}
+
+# %%
+# setup
+
+# %%
+import torch
+
+from emovec_lite import extract, load_corpus, load_neutral, load_or_compute, show
+from emovec_lite.course import check, progress, quiz
+from emovec_lite.plots import curves, dots, mask_map
+
+corpus = load_corpus()
+print(f"{len(corpus)} stories: {len(corpus.emotions)} emotions x {len(corpus.topics)} topics")
+
+# %% [markdown]
+# ## The stories
+#
+# Every emotion has a story on every topic, so no topic can stand in for an emotion. And no story says the word.
+#
+# **Predict**, before you look at the answer below each of them: which emotion was this story written for?
+
+# %%
+for story in (corpus.select("relieved")[4], corpus.select("jealous")[7]):
+    print(f"[topic: {story.topic}]\n{story.text}\n")
+
+# %% [markdown]
+# The first was written for *relieved*, the second for *jealous*. You could tell without the word; can the model? If
+# it represents what the character feels, there must be something in its activations that the *relieved* stories
+# share and the others do not. That something is what we are after. The recipe (Sofroniew et al. 2026):
+#
+# 1. **pool**: a story's residuals, averaged over its tokens;
+# 2. **centre**: the mean over an emotion's stories, minus the mean over all emotions;
+# 3. **denoise**: take out the directions in which even neutral text varies.
+#
+# To keep this chapter quick, we work with four emotions, six topics, and layer 9.
+
+# %%
+from emovec_lite.stories import Corpus
+
+four = Corpus("four", tuple(
+    story for story in corpus
+    if story.emotion in ("happy", "sad", "afraid", "calm") and story.topic in corpus.topics[:6]
+))  # fmt: skip
+layer, skip = 9, 30
+lengths = [len(subject.tokenizer(text)["input_ids"]) for text in four.texts]
+print(f"{len(four)} stories of {min(lengths)} to {max(lengths)} tokens")
+
+# %% [markdown]
+# ## Pool: which tokens count?
+#
+# Reading one story at a time wastes most of the machine, so stories go through the model in batches. A batch is a
+# rectangle, stories are of unequal length, and the short ones are filled up with **padding**. A **mask** says which
+# places hold real tokens. Besides, we skip the first 30 tokens of each story: the very first is a giant (chapter
+# 01), and the ones after it know little of the story yet.
+
+# %%
+subject.tokenizer.padding_side = "right"
+batch = subject.tokenizer(four.texts[::4], padding=True, return_tensors="pt")
+show(mask_map(batch["attention_mask"].bool().numpy(), skip))
+
+# %% [markdown]
+# {{exercise 2.1}}
+#
+# Write `mean_pool(residual, mask, skip)`. It gets residuals (text, token, d_model), padded on the right, and the mask
+# (text, token), True where a token is real; it returns each text's mean over its real tokens from position `skip` on,
+# (text, d_model).
+#
+# This is the exercise in which most goes wrong in real code, and nothing crashes when it does.
+#
+# <details><summary>Hint 1</summary>
+# Make a second mask that is also False before `skip`. Multiply, sum over tokens, divide by how many *this* text kept.
+# Leave the mask that was passed to you as it is: `.clone()`.
+# </details>
+# <details><summary>Hint 2</summary>
+# `kept = mask.clone(); kept[:, :skip] = False`. To multiply with the residuals, `kept` needs a third dimension:
+# `kept[:, :, None]`. The divisor is `kept.sum(dim=1, keepdim=True)`.
+# </details>
+
+# %%
+def mean_pool(residual, mask, skip):
+    """Each text's mean residual over its real tokens from `skip` on: (text, d_model)."""
+    ### BEGIN SOLUTION
+    kept = mask.clone()
+    kept[:, :skip] = False
+    total = (residual * kept[:, :, None]).sum(dim=1)
+    return total / kept.sum(dim=1, keepdim=True)
+    ### END SOLUTION
+
+
+mean_pool = check("2.1", mean_pool)
+
+# %% [markdown]
+# ## Read a batch in a trace
+#
+# Now everything together: texts to ids, padded on the right; a trace that saves one layer; the mean over what counts.
+#
+# One thing to know. `subject.nn.trace` also takes a *list of texts* and makes the batch itself. It is convenient, and
+# it would hide from you on which side it pads. Make the batch yourself: the tokenizer's result can be given to `trace`
+# as it is, and holds the mask that `mean_pool` wants. And since we want layer 9 only, the other twenty blocks need not
+# run: `with subject.nn.trace(batch) as tracer:` gives you a `tracer.stop()` that ends the forward pass where it stands.
+
+# %% [markdown]
+# {{exercise 2.2}}
+#
+# Write `read_stories(subject, texts, layer, skip)`: each text's mean residual at that layer, (text, d_model).
+#
+# <details><summary>Hint 1</summary>
+# `batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")`, with
+# `subject.tokenizer.padding_side = "right"` before it. Then `with subject.nn.trace(batch):` and, after it,
+# `mean_pool(residual, batch["attention_mask"].bool(), skip)`.
+# </details>
+# <details><summary>Hint 2</summary>
+# Save `subject.nn.model.layers[layer].output`, which has shape (text, token, d_model): no `[0]` this time. On a GPU,
+# residual and mask must be in the same place: `.float().cpu()` on the residual.
+# </details>
+
+# %%
+def read_stories(subject, texts, layer, skip):
+    """Each text's mean residual after block `layer`, from token `skip` on: (text, d_model)."""
+    ### BEGIN SOLUTION
+    subject.tokenizer.padding_side = "right"
+    batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")
+    with subject.nn.trace(batch) as tracer:
+        residual = subject.nn.model.layers[layer].output.save()
+        tracer.stop()
+    return mean_pool(residual.float().cpu(), batch["attention_mask"].bool(), skip)
+    ### END SOLUTION
+
+
+read_stories = check("2.2", read_stories, subject)
+
+# %% [markdown]
+# Read all the stories of our four emotions, and the 60 neutral passages that step 3 will need: plain facts, without
+# feeling. Four at a time, with a bar, and nothing is lost if you interrupt it.
+
+# %%
+from tqdm.auto import tqdm
+
+neutral_texts = load_neutral()
+
+
+def read_all(texts, read=read_stories):
+    """Each text's mean residual, four texts at a time."""
+    starts = tqdm(range(0, len(texts), 4), desc="Reading")
+    return torch.cat([read(subject, texts[i : i + 4], layer, skip) for i in starts])
+
+
+stories, neutral = read_all(four.texts), read_all(neutral_texts)
+print(stories.shape, neutral.shape)
+
+# %% [markdown]
+# ## Centre: what all stories share
+#
+# **Predict:** take the mean over the *happy* stories and the mean over the *sad* ones. What is the cosine between
+# the two? Opposite emotions: below zero? About zero? Above?
+
+# %%
+labels = four.labels
+emotions = sorted(set(labels))
+plain = torch.stack([stories[[label == emotion for label in labels]].mean(dim=0) for emotion in emotions])
+
+
+def cosine(a, b):
+    return torch.nn.functional.cosine_similarity(a, b, dim=-1)
+
+
+print(f"happy and sad: {cosine(plain[emotions.index('happy')], plain[emotions.index('sad')]):.4f}")
+
+# %% [markdown]
+# All but the same vector. Both are stories, both are English, both are about people and things, and that is nearly
+# all there is in a mean. What we want is the little rest.
+
+# %% [markdown]
+# {{exercise 2.3}}
+#
+# Write `centre(values, labels)`: for each emotion (in alphabetical order) the mean of its texts, minus the mean **over
+# emotions**. From (text, d_model) and a list of labels to (emotion, d_model).
+#
+# <details><summary>Hint 1</summary>
+# Not the mean over stories: an emotion with more stories would pull that towards itself. First one mean an emotion,
+# then the mean of those.
+# </details>
+# <details><summary>Hint 2</summary>
+# The cell above makes the plain means. Subtract `means.mean(dim=0)` from all rows at once.
+# </details>
+
+# %%
+def centre(values, labels):
+    """Each emotion's mean minus the mean over emotions, in alphabetical order: (emotion, d_model)."""
+    ### BEGIN SOLUTION
+    means = torch.stack([
+        values[[label == emotion for label in labels]].mean(dim=0) for emotion in sorted(set(labels))
+    ])  # fmt: skip
+    return means - means.mean(dim=0)
+    ### END SOLUTION
+
+
+centre = check("2.3", centre)
+
+# %%
+centred = centre(stories, labels)
+pairs = [(a, b) for i, a in enumerate(emotions) for b in emotions[i + 1 :]]
+
+
+def between(vectors):
+    return [float(cosine(vectors[emotions.index(a)], vectors[emotions.index(b)])) for a, b in pairs]
+
+
+show(dots(
+    [f"{a}, {b}" for a, b in pairs], {"plain means": between(plain), "centred": between(centred)},
+    xlabel="cosine", title="Every pair of emotions before and after centring",
+))  # fmt: skip
+
+# %% [markdown]
+# Before, nothing tells one pair from another. After, pairs differ. (Four centred vectors add up to zero, so on
+# average they *must* point away from each other: that the cosines are below zero means little. Which pair is above
+# the rest may mean something.)
+#
+# ## Denoise: what neutral text varies in
+#
+# Some directions vary in any text: long sentences or short ones, past or present, dialogue or none. If the sad
+# stories happen to have longer sentences, "long sentences" ends up in the vector for *sad*. The recipe finds the
+# main directions in which **neutral** text varies and takes them out of every emotion vector.
+#
+# How many directions? As few as hold half of the neutral passages' variance.
+
+# %% [markdown]
+# {{exercise 2.4}}
+#
+# Write `neutral_basis(values, variance)`: the fewest principal components of the passages (text, d_model) that
+# together hold **at least** that share of their variance; a row each, orthonormal, (component, d_model).
+#
+# <details><summary>Hint 1</summary>
+# Subtract the mean passage. `torch.linalg.svd(x, full_matrices=False)` gives `U, S, Vh`: the directions are the rows of
+# `Vh`, and the variance along each goes with `S` **squared**.
+# </details>
+# <details><summary>Hint 2</summary>
+# `share = (S**2).cumsum(0) / (S**2).sum()` rises to 1. Count the places where it is still *below* `variance`, and take
+# one component more than that.
+# </details>
+
+# %%
+def neutral_basis(values, variance):
+    """The fewest principal components that hold at least this share of the variance: (component, d_model)."""
+    ### BEGIN SOLUTION
+    _, singular, components = torch.linalg.svd(values - values.mean(dim=0), full_matrices=False)
+    share = (singular**2).cumsum(0) / (singular**2).sum()
+    return components[: int((share < variance).sum()) + 1]
+    ### END SOLUTION
+
+
+neutral_basis = check("2.4", neutral_basis)
+
+# %%
+basis = neutral_basis(neutral, 0.5)
+deviations = neutral - neutral.mean(dim=0)
+spectrum = torch.linalg.svdvals(deviations) ** 2
+share = (spectrum.cumsum(0) / spectrum.sum()).tolist()
+print(f"{len(basis)} components hold {share[len(basis) - 1]:.2f} of the neutral variance")
+show(curves(
+    list(range(1, len(share) + 1)), {"share": share}, xlabel="components", ylabel="share of variance held",
+    title="How much of the neutral passages' variance the first components hold",
+))  # fmt: skip
+
+# %% [markdown]
+# {{exercise 2.5}}
+#
+# Write `remove(vectors, basis)`: the vectors (emotion, d_model) without their part along the orthonormal rows of `basis`
+# (component, d_model).
+#
+# <details><summary>Hint 1</summary>
+# `vectors @ basis.T` says how far each vector reaches along each component. Turn those numbers back into vectors, and
+# subtract.
+# </details>
+# <details><summary>Hint 2</summary>
+# `(vectors @ basis.T) @ basis` is the part along the basis.
+# </details>
+
+# %%
+def remove(vectors, basis):
+    """The vectors without their part along the orthonormal rows of the basis."""
+    ### BEGIN SOLUTION
+    return vectors - vectors @ basis.T @ basis
+    ### END SOLUTION
+
+
+remove = check("2.5", remove)
+
+# %% [markdown]
+# **Predict:** how much of each emotion vector is lost, as a share of its squared length? If the emotions had nothing
+# to do with the neutral directions, each would lose about (number of components) / 576.
+
+# %%
+kept = remove(centred, basis)
+lost = 1 - kept.square().sum(dim=1) / centred.square().sum(dim=1)
+for emotion, value in zip(emotions, lost.tolist()):
+    print(f"{emotion:>7}: {value:.3f} lost")
+print(f"expected of vectors drawn at random: {len(basis) / subject.d_model:.3f}")
+
+# %% [markdown]
+# Far more than chance: these few directions carry a good part of what sets the emotions' stories apart. Is all of
+# that noise? Nobody can be sure. The authors of the recipe report that vectors with and without this step give
+# qualitatively the same results; chapter 04 lets you compare.
+
+# %% [markdown]
+# {{exercise 2.6}}
+#
+# Put it together: `emotion_vectors(stories, labels, neutral)`, from pooled stories (text, d_model), their labels and
+# pooled neutral passages to centred and denoised vectors, (emotion, d_model).
+#
+# <details><summary>Hint 1</summary>
+# Three calls of functions that you have. The basis comes from `neutral`, with a share of 0.5.
+# </details>
+# <details><summary>Hint 2</summary>
+# `remove(centre(stories, labels), neutral_basis(neutral, 0.5))`. Only the *directions* of the neutral passages are
+# used; their mean is not the centre.
+# </details>
+
+# %%
+def emotion_vectors(stories, labels, neutral):
+    """Centred and denoised emotion vectors of one layer: (emotion, d_model)."""
+    ### BEGIN SOLUTION
+    return remove(centre(stories, labels), neutral_basis(neutral, 0.5))
+    ### END SOLUTION
+
+
+emotion_vectors = check("2.6", emotion_vectors)
+
+# %% [markdown]
+# ## By hand and by the library
+#
+# `extract` does the same for all layers at once, with bare hooks. It reads our 24 stories and the 60 neutral passages
+# through all 30 blocks, which takes about half a minute.
+#
+# **Predict:** will the vectors agree exactly, roughly, or in direction only?
+
+# %%
+by_hand = emotion_vectors(stories, labels, neutral)
+extracted = extract(subject, four, skip=skip)
+difference = (by_hand - extracted.at(layer)).norm() / by_hand.norm()
+print("cosines:", [round(x, 6) for x in cosine(by_hand, extracted.at(layer)).tolist()])
+print(f"relative difference: {difference:.1e}")
+
+# %% [markdown]
+# What remains is the rounding of sums taken in another order. Nothing is hidden in `extract`: you have just written
+# it.
+#
+# ## The wrong side
+#
+# Now the promised mistake. Many tokenizers pad on the **left**, Gemma's for one; and nnsight switches the tokenizer to
+# the left when it wraps a model, because generating in batches wants it so. (This course's `subject.nn` switches it
+# back.) The model copes: it is told where the padding is. But *our* code skips "the first 30 places", and in a short
+# story those are now padding. Its own first tokens, the giant among them, slip into the mean.
+#
+# **Predict:** the cosine between each story's vector read rightly and read with the padding on the left. And then the
+# same for the emotion vectors.
+
+# %%
+def read_wrongly(subject, texts, layer, skip):
+    """The same as read_stories, with padding on the left: a mistake on purpose."""
+    subject.tokenizer.padding_side = "left"
+    batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")
+    with subject.nn.trace(batch) as tracer:
+        residual = subject.nn.model.layers[layer].output.save()
+        tracer.stop()
+    subject.tokenizer.padding_side = "right"
+    return mean_pool(residual.float().cpu(), batch["attention_mask"].bool(), skip)
+
+
+wrong = read_all(four.texts, read_wrongly)
+print(f"stories: the lowest cosine between right and wrong is {cosine(stories, wrong).min():.4f}")
+
+# %%
+raw = torch.stack([wrong[[label == emotion for label in labels]].mean(dim=0) for emotion in emotions])
+show(dots(
+    emotions,
+    {"plain means": cosine(plain, raw).tolist(), "centred": cosine(centred, centre(wrong, labels)).tolist()},
+    xlabel="cosine between right and wrong", title="Padding on the left: before and after centring",
+))  # fmt: skip
+
+# %% [markdown]
+# Look at the raw means and everything seems fine; no test that compares raw means will ever notice. After centring
+# the damage is plain, because centring takes away the large common part that hid it. One study read thousands of
+# answers at the wrong place through left padding, and found two effects missing that were there.
+#
+# Two lessons. **Judge a mistake where it matters.** And compare what you read in a batch with what you read alone:
+# they must be the same, and here they would not be.
+#
+# ## Save, load, and know where it came from
+#
+# A file of vectors is worth little if nobody knows which model, which stories and which settings made it. `save`
+# writes them along; `load` refuses what does not belong.
+
+# %%
+import tempfile
+from pathlib import Path
+
+from emovec_lite import EmotionVectors
+from emovec_lite.errors import ArtifactError
+
+path = Path(tempfile.mkdtemp()) / "four.safetensors"
+extracted.save(path)
+again = EmotionVectors.load(path, subject=subject, corpus=four)
+for key, value in again.provenance.items():
+    print(f"{key:>15}: {value[:16]}")
+
+# %% [markdown]
+# **Predict:** somebody loads this file for the *whole* course corpus, and the shapes would fit. What should happen?
+
+# %%
+try:
+    EmotionVectors.load(path, corpus=corpus)
+except ArtifactError as error:
+    print("refused:", str(error).split(": ", 1)[1])
+
+# %% [markdown]
+# ## All 48: would other stories give the same vectors?
+#
+# The vectors for all 48 emotions and all layers come with the course; `load_or_compute()` says whether it loaded or
+# computed them. One question before we trust them. Each emotion has twelve stories. If its vector is about the
+# *emotion*, then six of them and the other six, on other topics, should give nearly the same vector. If it is about
+# those particular stories, they will not.
+#
+# So: build all vectors from six topics, build them again from the other six, and see whether each emotion's nearest
+# counterpart is itself. The control is the same with **token embeddings**, which know the words but not the text.
+#
+# **Predict** for how many of the 48 emotions it is (by luck it would be one), at layer 9 and at the embeddings.
+
+# %%
+vectors = load_or_compute()
+first = [story.topic in corpus.topics[:6] for story in corpus]
+halves = [[i for i, here in enumerate(first) if here == half] for half in (True, False)]
+
+
+def similarities(layer):
+    """Cosines between the vectors of one half of the topics and those of the other: (emotion, emotion)."""
+    pooled, basis = vectors.stories.at(layer), vectors.neutral_at(layer)
+    built = [remove(centre(pooled[half], [corpus.labels[i] for i in half]), basis) for half in halves]
+    a, b = (torch.nn.functional.normalize(half, dim=1) for half in built)
+    return a @ b.T
+
+
+for place in (9, "embed"):
+    similarity = similarities(place)
+    own = similarity.diagonal()
+    print(f"{place}: {int((own == similarity.max(dim=1).values).sum())} of {len(own)} emotions find themselves")
+
+# %%
+similarity = similarities(layer)
+names = ["afraid", "angry", "calm", "happy", "jealous", "lonely", "proud", "sad", "tired"]
+rows = [corpus.emotions.index(name) for name in names]
+others = [[x for column, x in enumerate(similarity[row].tolist()) if column != row] for row in rows]
+show(dots(
+    names, {"the same emotion": similarity.diagonal()[rows].tolist()}, null=others,
+    xlabel="cosine with vectors from other topics (grey: the 47 other emotions)",
+    title="The same emotion, from other stories",
+))  # fmt: skip
+
+# %% [markdown]
+# Most emotions find themselves, among 48, in stories on topics that their first half never touched; the embeddings
+# do so far more rarely. Note the size as well: even the right pair is far from a cosine of 1. Six stories make a
+# noisy vector, and some of every vector here is about its stories.
+#
+# Whether it is the *meaning* that the two halves share, or words that go with an emotion on any topic, is the
+# question of chapter 03.
+#
+# ## Take away
+#
+# - **Pool** over a story's own tokens: mask, skip, right padding. Test: alone and in a batch, the same.
+# - **Centre** over emotions; what is left is small, and it is all that matters.
+# - **Denoise** with what neutral text varies in; it takes more than you would think.
+# - A mistake that is invisible in the raw means can be plain in the differences.
+# - Vectors without **provenance** are numbers.
+#
+# ## Three questions
+
+# %%
+quiz("02")
+
+# %% [markdown]
+# ## Read on
+#
+# Sofroniew et al. 2026, the section of the methods on how the vectors are computed: compare each step with yours
+# (they skip 50 tokens of longer stories). The data sheet of this corpus, `emovec_lite/data/DATASHEET.md`, for how the
+# stories were written, and what leaks through them.
+
+# %%
+progress()

@@ -1,0 +1,399 @@
+"""The course's machinery: the build, the engine of the checks, quizzes, progress, and running the solutions."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+import torch
+
+from emovec_lite import cli
+from emovec_lite.course import build, check, checks, outline, progress, quizzes, records, run
+from emovec_lite.course.checks import NotYet, assess, exercise, exercises, expect, left_as_it_was
+from emovec_lite.errors import EmovecError, UnknownName
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOVEC_PROGRESS", str(tmp_path / "kept" / "progress.json"))
+
+
+# --- The build ------------------------------------------------------------------------------------------------
+
+
+def test_a_stub_keeps_the_indentation_and_names_its_exercise():
+    source = (
+        'def f(x):\n    """Doc."""\n    ### BEGIN SOLUTION\n    a = x\n    return a\n    ### END SOLUTION\n\n\n'
+        'f = check("2.1", f)'
+    )
+    made = build.stub(source)
+    assert made == (
+        'def f(x):\n    """Doc."""\n    raise NotImplementedError("exercise 2.1: pool a batch of stories")\n\n\n'
+        'f = check("2.1", f)'
+    )
+    with pytest.raises(NotImplementedError, match="exercise 2.1"):
+        exec(made, {"check": lambda number, f: f(1)})
+
+
+@pytest.mark.parametrize("source, problem", [
+    ('def f():\n    ### BEGIN SOLUTION\n    return 1\n\nf = check("2.1", f)', "do not pair"),
+    ('def f():\n    return 1\n    ### END SOLUTION\n### BEGIN SOLUTION\nf = check("2.1", f)', "do not pair"),
+    ("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\n", "without a check"),
+    ('def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\nf = check("9.9", f)', "without a check"),
+])  # fmt: skip
+def test_marks_that_do_not_fit_are_an_error(source, problem):
+    with pytest.raises(EmovecError, match=problem):
+        build.stub(source)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A small repository with one chapter."""
+    chapter = outline.Chapter("02", "02_toy", "Toy", 30)
+    monkeypatch.setattr(build, "CHAPTERS", {"02": chapter})
+    monkeypatch.setattr(outline, "CHAPTERS", {"02": chapter})
+    root = tmp_path / "repository"
+    (root / "solutions").mkdir(parents=True)
+    (root / "emovec_lite").mkdir()
+    (root / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/me/toy/"\n')
+    (root / "README.md").write_text("# Toy\n<!-- chapters -->\nold\n<!-- end -->\nrest\n")
+    (root / "solutions" / "02_toy.py").write_text(
+        "# %% [markdown]\n# # Toy\n# {{badges}}\n#\n# {{measured}} {{box}}\n\n# %%\n# setup\n\n"
+        "# %% [markdown]\n# {{exercise 2.1}}\n\n"
+        "# %%\nfrom emovec_lite.course import check\n\n\n# %%\ndef mean_pool(residual, mask, skip):\n"
+        "    ### BEGIN SOLUTION\n    kept = mask.clone()\n    kept[:, :skip] = False\n"
+        "    return (residual * kept[:, :, None]).sum(dim=1) / kept.sum(dim=1, keepdim=True)\n"
+        "    ### END SOLUTION\n\n\n"
+        'mean_pool = check("2.1", mean_pool)\n'
+    )
+    monkeypatch.chdir(root)
+    return root
+
+
+def test_build_makes_both_notebooks_and_the_readme_from_one_source(root):
+    changed = build.build()
+    assert [p.relative_to(root).as_posix() for p in changed] == [
+        "chapters/02_toy.ipynb", "solutions/02_toy.ipynb", "README.md",
+    ]  # fmt: skip
+    chapter, solution = (nbformat.read(root / folder / "02_toy.ipynb", 4) for folder in ("chapters", "solutions"))
+    for notebook in (chapter, solution):
+        nbformat.validate(notebook)
+        assert [c["id"] for c in notebook.cells] == [f"02-{i:03d}" for i in range(5)]
+        head = notebook.cells[0].source
+        assert "colab.research.google.com/github/me/toy/blob/main/chapters/02_toy.ipynb" in head
+        assert "mybinder.org/v2/gh/me/toy/main?urlpath=lab/tree/chapters/02_toy.ipynb" in head
+        assert "not yet measured > **Representations, not feelings.**" in head
+        setup = notebook.cells[1].source
+        assert len(setup.splitlines()) <= 3 and "git+https://github.com/me/toy" in setup
+        assert "### Exercise 2.1: Pool a batch of stories" in notebook.cells[2].source
+        assert "●●●○○" in notebook.cells[2].source
+        assert not any(c.get("outputs") for c in notebook.cells)
+    assert "raise NotImplementedError" in chapter.cells[4].source and "kept" not in chapter.cells[4].source
+    assert "kept = mask.clone()" in solution.cells[4].source and "###" not in solution.cells[4].source
+    readme = (root / "README.md").read_text()
+    assert "old" not in readme and "| 02 | [Toy](chapters/02_toy.ipynb) | 30 |" in readme and "rest" in readme
+    assert build.build() == []
+
+
+def test_executing_keeps_outputs_and_what_they_cost_until_the_code_changes(root, capsys):
+    assert build.stale() == [
+        "chapters/02_toy.ipynb is missing", "solutions/02_toy.ipynb is missing", "README.md differs from its source",
+    ]  # fmt: skip
+    source = root / "solutions" / "02_toy.py"
+    text = source.read_text()
+    source.write_text(text.replace("# setup\n", "1 + 1\n"))
+    assert cli.main(["build"]) == 0
+    assert build.stale() == ["solutions/02_toy.ipynb was not executed"]
+    assert cli.main(["build", "--execute", "2"]) == 0
+    solution = root / "solutions" / "02_toy.ipynb"
+    outputs = [c.outputs for c in nbformat.read(solution, 4).cells if c.cell_type == "code"]
+    assert outputs[0][0]["data"]["text/plain"] == "2" and "2.1 ✓" in outputs[2][0].text
+    measured = json.loads((root / "solutions" / "measured.json").read_text())["02"]
+    assert measured["seconds"] > 0 and measured["gb"] > 0
+    assert f"{measured['seconds']} s, {measured['gb']:.1f} GB" in (root / "README.md").read_text()
+    assert not records.progress_file().exists()  # building is not learning
+    capsys.readouterr()
+    assert cli.main(["build", "--check"]) == 0
+
+    source.write_text(source.read_text().replace("# # Toy", "# # Toys"))
+    assert cli.main(["build", "--check"]) == 1
+    assert "chapters/02_toy.ipynb differs from its source" in capsys.readouterr().out
+    build.build()
+    assert nbformat.read(solution, 4).cells[1].outputs and build.stale() == []
+
+    source.write_text(source.read_text().replace("1 + 1", "1 + 2"))
+    build.build()
+    assert not nbformat.read(solution, 4).cells[1].outputs
+    assert build.stale() == ["solutions/02_toy.ipynb was not executed"]
+    shutil.copy(solution, root / "chapters" / "03_gone.ipynb")
+    assert "03_gone.ipynb has no source" in build.stale()
+
+
+def test_tidy_leaves_out_what_changes_at_every_run():
+    new = nbformat.v4
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "a quiz"}
+    cell = new.new_code_cell("x", metadata={"execution": {"started": "now"}}, outputs=[
+        new.new_output("stream", name="stdout", text="a"), new.new_output("stream", name="stdout", text="b"),
+        new.new_output("stream", name="stderr", text="x.py: UserWarning: y"), new.new_output("display_data", widget),
+    ])  # fmt: skip
+    notebook = new.new_notebook(cells=[cell], metadata={"widgets": {"state": {}}})
+    build.tidy(notebook)
+    assert [o.get("text") or dict(o.data) for o in cell.outputs] == ["ab", {"text/plain": "a quiz"}]
+    assert "widgets" not in notebook.metadata and "execution" not in cell.metadata
+
+
+def test_errors_of_the_build_say_what_to_do(root, tmp_path, monkeypatch):
+    source = root / "solutions" / "02_toy.py"
+    source.write_text("# %% [markdown]\n# {{exercise 9.9}}\n")
+    with pytest.raises(EmovecError, match="unknown marker {{exercise 9.9}}"):
+        build.build()
+    source.unlink()
+    with pytest.raises(EmovecError, match="No source"):
+        build.build()
+    with pytest.raises(UnknownName, match="Unknown chapter '07'"):
+        build.build(["7"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(outline, "__file__", str(tmp_path / "site" / "emovec_lite" / "course" / "outline.py"))
+    with pytest.raises(EmovecError, match="inside a clone"):
+        outline.repository()
+
+
+def test_run_executes_solutions_in_this_process_and_counts_their_checks(root, monkeypatch, capsys):
+    monkeypatch.setattr(run, "exercises", lambda: {"2.1": None})
+    source = root / "solutions" / "02_toy.py"
+    source.write_text(source.read_text().replace("# setup\n", "hidden = 1\n"))
+    build.build()
+    assert run.run() is True
+    assert "1 of 1" in capsys.readouterr().out
+    assert not records.progress_file().exists()
+    source.write_text(source.read_text().replace("hidden = 1", "1 / 0"))
+    build.build()
+    assert cli.main(["run", "02"]) == 1
+    out = capsys.readouterr().out
+    assert "failed: code cell 0: ZeroDivisionError" in out and "0 of 1" in out
+    source.write_text(source.read_text().replace("1 / 0", "raise KeyboardInterrupt"))
+    build.build()
+    assert cli.main(["run"]) == 130
+
+
+def test_lab_opens_the_chapters_with_the_model_at_hand(root, monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr("emovec_lite.models.fetch", lambda: called.append("fetch"))
+    monkeypatch.setattr("subprocess.call", lambda command: called.append(command) or 0)
+    monkeypatch.setattr(outline, "CHAPTERS", {"00": SimpleNamespace(name="00_first")})
+    assert cli.main(["lab"]) == 0
+    assert called[0] == "fetch" and called[1][1:3] == ["-m", "jupyterlab"]
+    assert f"--ServerApp.root_dir={root}" in called[1]
+    assert "--LabApp.default_url=/lab/tree/chapters/00_first.ipynb" in called[1]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main(["lab"]) == 1
+    assert "emovec-lite[lab]" in capsys.readouterr().err
+
+
+# --- Checks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubling(monkeypatch):
+    """An exercise: return twice the tensor."""
+    monkeypatch.setattr(checks, "_DECLARED", {})
+
+    def double(x):
+        return 2 * x
+
+    @exercise("9.1", "Double it", difficulty=1, importance=1, minutes=1, reference=double)
+    def stages(answer):
+        yield "a pair"
+        got = answer.tensor(torch.tensor([1.0, 2.0]), shape=(2,), axes="pair", hints={(1,): "One is missing."})
+        yield "twice"
+        expect(got.tolist() == [2.0, 4.0], "That is not twice the input.")
+
+    monkeypatch.setattr(checks, "exercises", lambda: checks._DECLARED)
+    return double
+
+
+def test_check_gives_the_answer_back_if_it_passes_and_the_courses_own_if_not(doubling, capsys):
+    def good(x):
+        return x + x
+
+    assert check("9.1", good) is good
+    assert capsys.readouterr().out == "9.1 ✓ Double it: a pair, twice.\n"
+    assert check("9.1", lambda x: x) is doubling
+    out = capsys.readouterr().out
+    assert "9.1 ✗ not yet: That is not twice the input. (It passes: a pair.)" in out and "stands in" in out
+    assert records.done() == {"9.1"}
+
+
+def test_check_without_an_answer_says_what_to_do_next(doubling, capsys):
+    def stub(x):
+        raise NotImplementedError("exercise 9.1: double it")
+
+    for answer in (None, stub):
+        assert check("9.1", answer) is doubling
+        out = capsys.readouterr().out
+        assert "9.1 ○ not yet: Double it. Write the body of `double`" in out.replace("\n", " ")
+    assert records.done() == set()
+    with pytest.raises(UnknownName, match="Unknown exercise '9.2'. Nearest: '9.1'"):
+        check("9.2")
+
+
+def test_the_course_version_does_not_pass_for_an_answer(doubling):
+    assert "not yours" in assess("9.1", doubling).message
+
+
+@pytest.mark.parametrize("answer, message", [
+    (lambda x: None, "returned nothing. Did you forget `return`"),
+    (lambda x: x[:1], "Expected shape (2,) (pair 2), got (1,). One is missing."),
+    (lambda x: [x, x], "not a list (use torch.stack"),
+    (lambda x: x / 0, "returned infinity"),
+    (lambda x: x * 0 / 0, "returned NaN"),
+    (lambda x: x.add_(x), "changed one of its inputs in place"),
+    (lambda x: x + "a", "`double` raised TypeError"),
+    (lambda: 1, "`double` raised TypeError"),
+    (torch.tensor([2.0, 4.0]), "Pass the function itself, `double`, not a Tensor"),
+])  # fmt: skip
+def test_what_goes_wrong_is_told_in_the_learners_terms(doubling, answer, message):
+    outcome = assess("9.1", answer)
+    assert outcome.status == "not yet" and message in outcome.message and "Traceback" not in outcome.message
+
+
+def test_an_error_names_the_learners_own_line(doubling):
+    def broken(x):
+        y = x + 1
+        return y.no_such_thing
+
+    assert "(in your line `return y.no_such_thing`)" in assess("9.1", broken).message
+
+    def unsaved(x):
+        if len(x) > 99:
+            y = x
+        return y
+
+    assert "unless you end their line with `.save()`" in assess("9.1", unsaved).message
+
+
+def test_a_check_that_trips_over_an_answer_says_so_without_a_traceback(doubling):
+    class Odd(torch.Tensor):
+        pass
+
+    def odd(x):
+        return torch.empty(2, device="meta")
+
+    outcome = assess("9.1", odd)
+    assert (
+        outcome.status == "not yet"
+        and "could not use what `double` returned, at the stage 'a pair'" in outcome.message
+    )
+
+
+def test_numpy_numbers_and_half_precision_are_answers_too(doubling):
+    import numpy as np
+
+    for answer in (lambda x: (2 * x).numpy(), lambda x: (2 * x).bfloat16(), lambda x: np.float64(2) * x.double()):
+        assert assess("9.1", answer).status == "passed"
+
+
+def test_an_exercise_on_the_model_asks_for_it():
+    outcome = assess("1.2", lambda subject, text, layer: 1)
+    assert 'check("1.2", read_with_hook, subject)' in outcome.message and outcome.status == "not yet"
+
+
+def test_a_hook_that_was_left_is_found_and_taken_off(tiny):
+    subject = tiny()
+    with pytest.raises(NotYet, match="still on the model"), left_as_it_was(subject):
+        subject.blocks[1].register_forward_hook(lambda *args: None)
+    assert not subject.blocks[1]._forward_hooks
+    with left_as_it_was(subject):
+        subject.blocks[1].register_forward_hook(lambda *args: None).remove()
+
+
+def test_every_exercise_is_declared_in_full():
+    assert [*exercises()] == [f"{c}.{i}" for c in (1, 2) for i in range(1, 7)]
+    for task in exercises().values():
+        assert 1 <= task.difficulty <= 5 and 1 <= task.importance <= 5 and 2 <= task.minutes <= 20 and task.title
+        assert assess(task.number, None).status == "blank"
+    minutes = {
+        c: sum(t.minutes for t in exercises().values() if t.number.startswith(f"{int(c)}.")) for c in ("01", "02")
+    }
+    assert all(minutes[c] <= outline.CHAPTERS[c].minutes for c in minutes)
+
+
+# --- Quizzes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", quizzes.questions().values(), ids=lambda q: q.number)
+def test_every_question_has_one_right_option_and_explains_them_all(question):
+    assert 2 <= len(question.options) <= 5
+    assert sum(option.right for option in question.options) == 1
+    assert all(len(option.why) > 20 for option in question.options)
+    assert len({option.text for option in question.options}) == len(question.options)
+
+
+def test_every_chapter_has_three_questions_and_the_right_one_has_no_fixed_place():
+    numbers = [*quizzes.questions()]
+    assert numbers == [f"{chapter}.{i}" for chapter in outline.CHAPTERS for i in (1, 2, 3)]
+    places = [[o.right for o in q.options].index(True) for q in quizzes.questions().values()]
+    assert len({*places}) >= 3
+
+
+def test_pressing_a_button_explains_that_choice_and_records_a_right_one():
+    question = quizzes.questions()["01.1"]
+    box = quizzes.widget(question)
+    buttons, verdict = box.children[1].children, box.children[2]
+    right = [o.right for o in question.options].index(True)
+    for i, (button, option) in enumerate(zip(buttons, question.options, strict=True)):
+        if i == right:
+            continue
+        button.click()
+        assert "Not this one." in verdict.value and option.why[:20] in verdict.value.replace("&#x27;", "'")
+    assert records.done() == set()
+    buttons[right].click()
+    assert "Right." in verdict.value and 'role="status"' in verdict.value
+    assert records.done() == {"quiz 01.1"}
+
+
+def test_where_no_widget_runs_there_is_text_with_every_explanation():
+    question = quizzes.questions()["02.1"]
+    shown = quizzes.bundle(question)
+    assert shown["application/vnd.jupyter.widget-view+json"]["model_id"]
+    for option in question.options:
+        assert option.text in shown["text/plain"] and option.why in shown["text/plain"]
+    assert shown["text/html"].count("<details>") == len(question.options)
+    evil = quizzes.Question("1", "<script>a</script>", (quizzes.Option("<b>", "x < y", True),))
+    assert "<script>" not in quizzes.as_html(evil) and "x &lt; y" in quizzes.as_html(evil)
+    with pytest.raises(UnknownName, match="Unknown quiz '77'"):
+        quizzes.quiz("77")
+
+
+# --- Progress -------------------------------------------------------------------------------------------------
+
+
+def test_progress_counts_what_is_done_and_the_minutes_that_are_left(capsys):
+    for item in ("1.1", "1.2", "1.3", "quiz 01.1", "1.1"):
+        records.record(item)
+    assert json.loads(records.progress_file().read_text()) == ["1.1", "1.2", "1.3", "quiz 01.1"]
+    progress()
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith("01"))
+    assert "3 of 6" in row and "1 of 3" in row and row.endswith("25")  # 45 minutes, five of nine things left
+    everything = {*exercises(), *(f"quiz {q}" for q in quizzes.questions())}
+    assert records.table(everything).splitlines()[-1].strip() == "all done"
+    assert records.table(everything).count("done") == len(outline.CHAPTERS) + 1
+
+
+@pytest.mark.parametrize("content", ["", "not json", "3", '{"a": 1}', "[1, null]"])
+def test_a_damaged_progress_file_is_as_none_at_all(content):
+    path = records.progress_file()
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    assert records.done() - {"a"} == set()
+    records.record("1.1")
+    assert "1.1" in records.done()
+
+
+def test_progress_that_cannot_be_kept_is_said_and_stops_nothing(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EMOVEC_PROGRESS", str(tmp_path / "file" / "progress.json"))
+    records.record("1.1")
+    assert "Progress was not kept" in capsys.readouterr().err
