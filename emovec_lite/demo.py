@@ -49,7 +49,7 @@ def demo(
 
     alignments = {}
     try:
-        unrated = int((~rated_emotions(vectors)).sum())
+        unrated = int((~rated_emotions(vectors.emotions)).sum())
         if unrated:
             result["notes"].append(f"{unrated} emotions have no human rating: in the geometry, not in correlations")
         for scale in SCALES:

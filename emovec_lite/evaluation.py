@@ -384,13 +384,13 @@ def graded(
     ]
     texts = [sweep.message.format(x=value) for sweep in sweeps for value in sweep.values]
     read = iter(prompt_activations(subject, texts).at(layer).double().numpy())
-    activations = {id(sweep): np.stack([next(read) for _ in sweep.values]) for sweep in sweeps}
+    activations = {sweep: np.stack([next(read) for _ in sweep.values]) for sweep in sweeps}
     rng = np.random.default_rng(seed)
     randomly = {e: rng.normal(size=(randoms, subject.d_model)) for e in dict.fromkeys(e for _, e, _ in checks)}
     rho, random_rho = [], []
     for sweep, emotion, _ in checks:
         directions = np.vstack([vectors.direction(emotion, layer).vector.numpy(), randomly[emotion]])
-        found = [spearmanr(sweep.values, column).statistic for column in (activations[id(sweep)] @ directions.T).T]
+        found = [spearmanr(sweep.values, column).statistic for column in (activations[sweep] @ directions.T).T]
         rho.append(found[0])
         random_rho.append(found[1:])
     return Graded(tuple(checks), np.array(rho), np.array(random_rho).T)

@@ -266,16 +266,24 @@ def _check_lengths(corpus: Corpus) -> list[str]:
 
 
 def _check_repetition(corpus: Corpus) -> list[str]:
-    openings, sequences = defaultdict(list), defaultdict(set)
+    openings, sequences = _repeated(corpus)
+    cells = [f"{story.emotion}/{story.topic}" for story in corpus]
+    problems = [f"same opening {o!r}: {', '.join(cells[i] for i in where)}" for o, where in openings.items()]
+    return problems + [f"{s!r} stands in {len(where)} stories" for s, where in sequences.items()]
+
+
+def _repeated(corpus: Corpus) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Openings that two stories or more begin with, and runs of words in more than two: each with its stories."""
+    openings, sequences = defaultdict(list), defaultdict(list)
     for i, story in enumerate(corpus):
         words = words_of(story.text)
-        openings[" ".join(words[:OPENING])].append(f"{story.emotion}/{story.topic}")
-        for j in range(len(words) - SEQUENCE + 1):
-            sequences[" ".join(words[j : j + SEQUENCE])].add(i)
-    problems = [f"same opening {o!r}: {', '.join(where)}" for o, where in openings.items() if len(where) > 1]
-    return problems + [
-        f"{s!r} stands in {len(where)} stories" for s, where in sequences.items() if len(where) > SEQUENCE_STORIES
-    ]
+        openings[" ".join(words[:OPENING])].append(i)
+        for run in {" ".join(words[j : j + SEQUENCE]) for j in range(len(words) - SEQUENCE + 1)}:
+            sequences[run].append(i)
+    return (
+        {opening: where for opening, where in openings.items() if len(where) > 1},
+        {run: where for run, where in sequences.items() if len(where) > SEQUENCE_STORIES},
+    )
 
 
 # --- Corpora with the topics chosen otherwise ----------------------------------------------------------
@@ -373,32 +381,27 @@ def faults(corpus: Corpus) -> dict[str, float]:
 
     An emotion outside the course's 48 has no listed forms or synonyms: only the word itself can leak.
     """
-    forms, family = {}, {}
+    itself, kin = {}, {}
     for emotion in corpus.emotions:
         entry = lexicon().get(emotion, {"forms": [f"{emotion}*"], "family": None, "synonyms": []})
-        kin = [e for e in lexicon().values() if e["family"] == entry["family"]]
-        forms[emotion] = _pattern({*entry["forms"]})
-        family[emotion] = _pattern({*entry["forms"], *(w for e in kin for w in (*e["forms"], *e["synonyms"]))})
-    openings, sequences = defaultdict(set), defaultdict(set)
-    for i, story in enumerate(corpus):
-        words = words_of(story.text)
-        openings[" ".join(words[:OPENING])].add(i)
-        for j in range(len(words) - SEQUENCE + 1):
-            sequences[" ".join(words[j : j + SEQUENCE])].add(i)
-    same_opening = set().union(*(where for where in openings.values() if len(where) > 1))
-    same_words = set().union(*(where for where in sequences.values() if len(where) > SEQUENCE_STORIES))
-    return {
-        "say the word itself": sum(bool(forms[s.emotion].search(s.text)) for s in corpus) / len(corpus),
-        "say it or a word of its family": sum(bool(family[s.emotion].search(s.text)) for s in corpus) / len(corpus),
-        "open with the same four words as another": len(same_opening) / len(corpus),
-        "share six words in a row with two others or more": len(same_words) / len(corpus),
+        family = [e for e in lexicon().values() if e["family"] == entry["family"]]
+        itself[emotion] = _pattern({*entry["forms"]})
+        kin[emotion] = _pattern({*entry["forms"], *(w for e in family for w in (*e["forms"], *e["synonyms"]))})
+    openings, runs = _repeated(corpus)
+    counts = {
+        "say the word itself": sum(bool(itself[s.emotion].search(s.text)) for s in corpus),
+        "say it or a word of its family": sum(bool(kin[s.emotion].search(s.text)) for s in corpus),
+        "open with the same four words as another": len({i for where in openings.values() for i in where}),
+        "share six words in a row with two others or more": len({i for where in runs.values() for i in where}),
     }
+    return {what: count / len(corpus) for what, count in counts.items()}
 
 
 def _own_path(subject: Subject, cells: list[tuple[str, str, int]], seed: int) -> Path:
     from emovec_lite.models import cache_folder
 
-    request = hashlib.sha256(json.dumps([cells, seed, subject.weights_sha256]).encode()).hexdigest()
+    request = [cells, seed, subject.weights_sha256, OWN_PROMPT, OWN_TEMPERATURE, OWN_TOKENS, OWN_BATCH]
+    request = hashlib.sha256(json.dumps(request).encode()).hexdigest()
     return cache_folder() / "stories" / f"{subject.spec.name}-{request[:12]}.jsonl"
 
 
@@ -406,12 +409,12 @@ def _resume(path: Path, cells: list[tuple[str, str, int]], model: str, seed: int
     """How many stories a file already holds; drops a last line that a kill cut short."""
     if not path.exists():
         return 0
-    whole = path.read_bytes()
-    whole = whole[: whole.rfind(b"\n") + 1]
-    with path.open("r+b") as file:
-        file.truncate(len(whole))
-    rows = [row for _, row in _rows(path)]
-    for i, row in enumerate(rows):
+    lines = path.read_bytes().split(b"\n")[:-1]  # what stands after the last line's end was cut short
+    for i, line in enumerate(lines):
+        try:
+            row = dict(json.loads(line))
+        except (TypeError, ValueError):
+            row = {}
         found = tuple(row.get(key) for key in ("emotion", "topic", "model", "seed"))
         expected = (*cells[i][:2], model, seed) if i < len(cells) else None
         if found != expected:
@@ -419,7 +422,9 @@ def _resume(path: Path, cells: list[tuple[str, str, int]], model: str, seed: int
                 f"{path}, line {i + 1}: holds {found}, where this request has {expected}. It was written for another "
                 "request: choose another path, or delete it."
             )
-    return len(rows)
+    with path.open("r+b") as file:  # only now: another's file stays as it was
+        file.truncate(sum(len(line) + 1 for line in lines))
+    return len(lines)
 
 
 def _write(subject: Subject, cells: Sequence[tuple[str, str, int]], seed: int) -> list[str]:

@@ -147,7 +147,7 @@ def test_unrated_emotions_count_in_the_components_and_not_in_the_correlations():
     matrix = np.vstack([planted(8), np.full((2, 60), 3.0)])
     found = g.align(make(matrix, extra), "valence", permutations=50)
     assert found.n_rated == len(EMOTIONS)
-    assert g.rated_emotions(make(matrix, extra)).sum() == len(EMOTIONS)
+    assert g.rated_emotions(extra).sum() == len(EMOTIONS)
     assert found.pc_r[0, 0] != g.align(make(planted(8)), "valence", permutations=50).pc_r[0, 0]
 
 
