@@ -236,15 +236,16 @@ class Interval:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Lower and upper end of the 95 % interval for the value that endlessly many such stories would give.
+        """Lower and upper end of the 95 % interval of what as many stories by the same hands would give.
 
-        Reflected about the observed value, on Fisher's z. Resampling adds noise to means that hold some already, so
-        resampled correlations lie as far below the observed one as that lies below the true one; plain percentiles
-        would make the interval miss twice over.
+        The spread of the samples, on Fisher's z, put around the observed value. Not their plain percentiles:
+        resampling adds noise to means that hold some already, so the samples lie below what was observed. Nor a
+        claim about endlessly many stories, whose correlation would be higher than this interval by an amount that
+        the samples do not tell.
         """
         z, samples = (np.arctanh(np.clip(x, -1 + 1e-9, 1 - 1e-9)) for x in (self.observed, self.samples))
-        low, high = np.quantile(samples, [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2])
-        return float(np.tanh(2 * z - low)), float(np.tanh(2 * z - high))
+        low, high = np.quantile(samples - samples.mean(), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        return float(np.tanh(z + low)), float(np.tanh(z + high))
 
 
 def bootstrap(
@@ -268,12 +269,20 @@ def bootstrap(
     groups = [[i for i, label in enumerate(corpus.labels) if label == emotion] for emotion in vectors.emotions]
     rng = np.random.default_rng(seed)
 
-    def value(rows: list[list[int]]) -> float:
-        means = np.stack([clean[index].mean(axis=0) for index in rows])
+    means = np.stack([clean[group].mean(axis=0) for group in groups])
+    # A mean of n stories drawn from n varies by n - 1 nths of what a mean of n fresh stories does.
+    sizes = np.array([[len(group)] for group in groups])
+    widen = np.sqrt(sizes / np.maximum(sizes - 1, 1))
+
+    def value(means: Float[np.ndarray, "emotion d_model"]) -> float:
         return statistic(means - means.mean(axis=0))
 
+    def drawn() -> Float[np.ndarray, "emotion d_model"]:
+        again = np.stack([clean[rng.choice(group, len(group))].mean(axis=0) for group in groups])
+        return means + widen * (again - means)
+
     draws = tqdm(range(samples), desc="Bootstrap", unit=" samples", file=sys.stderr, disable=samples < 100)
-    return Interval(value(groups), np.array([value([rng.choice(g, len(g)) for g in groups]) for _ in draws]))
+    return Interval(value(means), np.array([value(drawn()) for _ in draws]))
 
 
 # --- Comparing geometries --------------------------------------------------------------------------------

@@ -1,13 +1,16 @@
 """Geometry on constructed data, where the answer is known; nulls that hold their level."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from emovec_lite import geometry as g
 from emovec_lite.activations import MeanActivations
-from emovec_lite.errors import CorpusError, UnknownName
+from emovec_lite.errors import ArtifactError, CorpusError, UnknownName
 from emovec_lite.norms import glasgow, ratings
+from emovec_lite.stories import Corpus, Story
 from emovec_lite.vectors import EmotionVectors
 
 EMOTIONS = tuple(sorted(list(glasgow())[:40]))
@@ -163,3 +166,74 @@ def test_ratings():
     with pytest.raises(UnknownName, match="scale 'valance'. Nearest: 'valence'"):
         ratings(["happy"], "valance")
     assert len(glasgow()) == 82
+
+
+# --- The stories resampled ---------------------------------------------------------------------------------
+
+
+def with_stories(values, emotions=EMOTIONS):
+    """A corpus of as many stories an emotion as `values` has, and vectors that hold them at layer 0."""
+    per_emotion = values.shape[1]
+    corpus = Corpus("toy", tuple(Story(f"{e} {i}", e, f"t{i}") for e in emotions for i in range(per_emotion)))
+    rows = torch.tensor(values.reshape(-1, values.shape[-1]), dtype=torch.float32)
+    stories = MeanActivations(rows[:, None], (0,), rows, torch.ones(1))
+    means = values.mean(axis=1)
+    bare = make(means - means.mean(axis=0), emotions)
+    return replace(bare, stories=stories, provenance={"corpus": "toy", "corpus_sha256": corpus.sha256}), corpus
+
+
+def noisy_stories(rng, truth, n=8, noise=2.0):
+    return truth[:, None] + noise * rng.normal(size=(len(truth), n, truth.shape[1]))
+
+
+def axis(size=2.0, d=20):
+    y = ratings(EMOTIONS, "valence")
+    truth = np.random.default_rng(0).normal(size=(len(EMOTIONS), d))
+    truth[:, 0] += size * (y - y.mean()) / y.std()
+    return truth
+
+
+def ridge(matrix):
+    return g.ridge_r(matrix, EMOTIONS, "valence")
+
+
+def test_the_observed_value_is_that_of_the_vectors():
+    vectors, corpus = with_stories(noisy_stories(np.random.default_rng(1), axis()))
+    matrix = vectors.at(0).double().numpy()
+    assert g.bootstrap(vectors, corpus, 0, ridge, 3).observed == pytest.approx(ridge(matrix), abs=1e-6)
+    assert g.align(vectors, "valence", permutations=10).ridge_r[0] == pytest.approx(ridge(matrix))
+    best = g.align(vectors, "valence", permutations=10).best_pc[2]
+    assert g.best_pc_r(matrix, EMOTIONS, "valence") == pytest.approx(best)
+
+
+def test_stories_that_are_all_alike_leave_no_doubt():
+    vectors, corpus = with_stories(np.repeat(axis()[:, None], 4, axis=1))
+    found = g.bootstrap(vectors, corpus, 0, ridge, 20)
+    assert found.bounds == pytest.approx((found.observed, found.observed), abs=1e-5)
+
+
+def test_the_interval_covers_what_other_stories_would_give():
+    """Plain percentiles of the samples cover less than half the time here, and so does reflecting them."""
+    rng = np.random.default_rng(2)
+    fresh = [ridge(noisy_stories(rng, axis(), noise=4).mean(axis=1)) for _ in range(60)]
+    target = np.tanh(np.arctanh(fresh).mean())
+    covered = []
+    for _ in range(30):
+        vectors, corpus = with_stories(noisy_stories(rng, axis(), noise=4))
+        low, high = g.bootstrap(vectors, corpus, 0, ridge, 80).bounds
+        covered.append(low <= target <= high)
+    assert np.mean(covered) > 0.75  # nominal .95
+
+
+def test_more_stories_make_it_narrower():
+    few, many = (with_stories(noisy_stories(np.random.default_rng(3), axis(), n)) for n in (4, 30))
+    (a, b), (c, d) = (g.bootstrap(*x, 0, ridge, 80).bounds for x in (few, many))
+    assert d - c < 0.7 * (b - a)
+
+
+def test_the_bootstrap_wants_the_corpus_that_the_vectors_came_from():
+    vectors, corpus = with_stories(noisy_stories(np.random.default_rng(1), axis()))
+    with pytest.raises(ArtifactError, match="keep 320 stories of 'toy'"):
+        g.bootstrap(vectors, Corpus("other", corpus.stories[1:]), 0, ridge)
+    with pytest.raises(UnknownName, match="layer 7"):
+        g.bootstrap(vectors, corpus, 7, ridge)
