@@ -276,7 +276,7 @@ def test_graded_counts_signs(tiny, monkeypatch, sign, right):
 
 
 def test_graded_reads_the_model(tiny):
-    result = graded(tiny(), replace(toy_vectors(4, 32), emotions=tuple(sorted(lexicon())[:20])), 2, randoms=5, sweeps=(
-        Sweep("w1 w{x} w3", (1, 2, 3, 4, 5, 6), ("afraid",), ("calm",)),
-    ))  # fmt: skip
+    vectors = replace(toy_vectors(4, 32), emotions=tuple(sorted(lexicon())[:20]))
+    sweeps = (Sweep("w1 w{x} w3", (1, 2, 3, 4, 5, 6), ("afraid",), ("calm",)),)
+    result = graded(tiny(), vectors, 2, sweeps, randoms=5)
     assert result.random_rho.shape == (5, 2) and np.abs(result.rho).max() <= 1

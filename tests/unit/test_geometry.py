@@ -237,3 +237,100 @@ def test_the_bootstrap_wants_the_corpus_that_the_vectors_came_from():
         g.bootstrap(vectors, Corpus("other", corpus.stories[1:]), 0, ridge)
     with pytest.raises(UnknownName, match="layer 7"):
         g.bootstrap(vectors, corpus, 7, ridge)
+
+
+# --- The null, the comparisons, the clusters -----------------------------------------------------------
+
+
+def test_max_corrected_null_is_the_maximum_of_what_permuted_labels_give():
+    labels = np.arange(6.0)
+    seen = []
+
+    def statistic(rows):
+        seen.extend(rows)
+        return np.stack([rows[:, :3], -rows[:, 3:]], axis=1)  # two layers, three components
+
+    null = g.max_corrected_null(statistic, labels, permutations=g.PERMUTATIONS_AT_ONCE + 30)
+    assert len(null) == len(seen) == g.PERMUTATIONS_AT_ONCE + 30
+    assert all(sorted(row) == sorted(labels) for row in seen)
+    np.testing.assert_array_equal(null, np.max([[*row[:3], *-row[3:]] for row in seen], axis=1))
+    assert len({tuple(row) for row in seen}) > 150
+    np.testing.assert_array_equal(null, g.max_corrected_null(statistic, labels, g.PERMUTATIONS_AT_ONCE + 30))
+    assert (null != g.max_corrected_null(statistic, labels, g.PERMUTATIONS_AT_ONCE + 30, seed=1)).any()
+
+
+def test_its_p_is_uniform_on_noise():
+    rng, ps = np.random.default_rng(0), []
+    for seed in range(200):
+        data, labels = rng.normal(size=(30, 20)), rng.normal(size=20)  # the best of 30 noisy columns
+        null = g.max_corrected_null(lambda y: y @ data.T, labels, 99, seed)  # noqa: B023
+        ps.append(g.permutation_p((data @ labels).max(), null))
+    assert 0.44 < np.mean(ps) < 0.56
+    assert 0.04 < np.mean(np.array(ps) <= 0.1) < 0.17
+
+
+def rotated(matrix, seed=0):
+    q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(matrix.shape[1],) * 2))
+    return matrix @ q
+
+
+@pytest.mark.parametrize("debiased", [True, False])
+def test_cka_of_a_rotation_is_one(debiased):
+    matrix = planted(3)
+    for same in (rotated(matrix), 7 * rotated(matrix), matrix + 5, np.hstack([matrix, 0 * matrix])):
+        assert g.linear_cka(matrix, same, debiased) == pytest.approx(1)
+    stretched = matrix * np.r_[10, np.ones(59)]
+    assert g.linear_cka(matrix, stretched, debiased) < 0.95
+
+
+def test_cka_of_noise_is_nothing_once_debiased():
+    rng = np.random.default_rng(0)
+    pairs = [rng.normal(size=(2, 40, 500)) for _ in range(20)]
+    assert min(g.linear_cka(a, b, debiased=False) for a, b in pairs) > 0.85
+    assert abs(np.mean([g.linear_cka(a, b) for a, b in pairs])) < 0.02
+
+
+def test_plain_cka_is_the_textbook_ratio():
+    a, b = planted(3), planted(3, seed=1)
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    norm = np.linalg.norm
+    assert g.linear_cka(a, b, debiased=False) == pytest.approx(norm(a.T @ b) ** 2 / norm(a.T @ a) / norm(b.T @ b))
+
+
+def test_rsa_sees_only_the_angles():
+    matrix = planted(3)
+    lengths = np.random.default_rng(1).uniform(0.5, 3, size=(len(matrix), 1))
+    for same in (matrix, 7 * matrix, lengths * matrix, rotated(matrix)):
+        assert g.rsa(matrix, same) == pytest.approx(1)
+    assert abs(g.rsa(matrix, np.random.default_rng(2).permutation(matrix))) < 0.2
+    assert abs(g.rsa(matrix, np.random.default_rng(3).normal(size=matrix.shape))) < 0.2
+
+
+def test_layers_are_compared_over_the_emotions_that_both_have():
+    matrices = np.stack([planted(3, seed) for seed in range(3)], axis=1)
+    a, b = make(matrices), make(matrices[5:, 1:], EMOTIONS[5:])
+    own = g.compare(a, a)
+    np.testing.assert_allclose(np.diag(own), 1)
+    np.testing.assert_allclose(own, own.T)
+    across = g.compare(a, b, g.linear_cka)
+    assert across.shape == (3, 2)
+    assert across[1, 0] == pytest.approx(1, abs=1e-6) and across[2, 1] == pytest.approx(1, abs=1e-6)
+    assert across[0, 0] == pytest.approx(g.linear_cka(matrices[5:, 0], matrices[5:, 1]), abs=1e-5)
+    with pytest.raises(CorpusError, match="Only 7 emotions in common"):
+        g.compare(a, make(matrices[:7], EMOTIONS[:7]))
+
+
+def test_separated_clusters_are_stable_and_found():
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(4), 10)
+    found = g.cluster(np.eye(20)[group] * rng.uniform(2, 9, size=(40, 1)) + 0.1 * rng.normal(size=(40, 20)), 4, 9)
+    assert found.stability == 1 and found.p == 1 / 10
+    assert len({*zip(group, found.labels, strict=True)}) == 4
+
+
+def test_a_shapeless_cloud_has_no_stable_clusters():
+    ps = [g.cluster(np.random.default_rng(s).normal(size=(40, 20)), 4, 9, seed=s).p for s in range(4)]
+    assert np.mean(ps) > 0.2
+    for k in (1, 32):
+        with pytest.raises(CorpusError, match="choose k from 2 to 31"):
+            g.cluster(np.eye(40), k)
