@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "MODELS": "models", "Subject": "models", "load_model": "models",
     "Corpus": "stories", "Story": "stories", "load_corpus": "stories", "load_neutral": "stories",
-    "check_corpus": "stories",
+    "check_corpus": "stories", "generate_corpus": "stories",
     "mean_activations": "activations", "token_activations": "activations",
     "EmotionVectors": "vectors", "Direction": "vectors", "extract": "vectors", "load_or_compute": "vectors",
     "ratings": "norms",

@@ -34,16 +34,19 @@ class MeanActivations:
 
     blocks: Float[Tensor, "text layer d_model"]
     layers: tuple[int, ...]  # which layer each row of `blocks` holds
-    embed: Float[Tensor, "text d_model"]  # the token embeddings, pooled alike: the baseline
+    embed: Float[Tensor, "text d_model"] | None  # the token embeddings, pooled alike: the baseline
     norms: Float[Tensor, " layer"]  # mean norm of a token's residual, the unit of steering strength
 
     def at(self, layer: Layer) -> Float[Tensor, "text d_model"]:
         """One layer's activations; "embed" for the token embeddings."""
-        if layer == "embed":
-            return self.embed
-        if layer not in self.layers:
-            raise UnknownName("layer", layer, [*self.layers, "embed"])
-        return self.blocks[:, self.layers.index(layer)]
+        if layer not in self.held:
+            raise UnknownName("layer", layer, self.held)
+        return self.embed if layer == "embed" else self.blocks[:, self.layers.index(layer)]
+
+    @property
+    def held(self) -> tuple[Layer, ...]:
+        """The layers that `at` knows."""
+        return self.layers if self.embed is None else (*self.layers, "embed")
 
 
 def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -> MeanActivations:
@@ -53,14 +56,30 @@ def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -
     tokenizer says. Raises `ActivationError` for a text not longer than `skip` tokens or too long for the
     model, and for activations that are not finite.
     """
+    tokens = tokenize(subject, texts)
+    _check_lengths(subject, tokens, skip)
+    return _pooled(subject, tokens, [skip] * len(tokens))
+
+
+def prompt_activations(subject: Subject, messages: Sequence[str]) -> MeanActivations:
+    """The residual stream at the last prompt token of each user message, where the model is about to answer.
+
+    Sofroniew et al. 2026 read what a prompt evokes there. Each message stands in the model's chat format; the "mean"
+    of a text is that one token. Raises `ActivationError` as `mean_activations` does.
+    """
+    tokens = [subject.chat(message) for message in messages]
+    _check_lengths(subject, tokens, skip=0)
+    return _pooled(subject, tokens, [len(ids) - 1 for ids in tokens])
+
+
+def _pooled(subject: Subject, tokens: Sequence[Sequence[int]], first: Sequence[int]) -> MeanActivations:
+    """Mean residual stream of each text from its token `first` on."""
     import torch
     from tqdm.auto import tqdm
 
-    if not texts:
+    if not tokens:
         raise ActivationError("No texts to read.")
-    tokens = tokenize(subject, texts)
-    _check_lengths(subject, tokens, skip)
-    n, d = len(texts), subject.d_model
+    n, d = len(tokens), subject.d_model
     blocks = torch.empty(n, subject.n_layers, d)
     embed = torch.empty(n, d)
     norms = torch.zeros(subject.n_layers, dtype=torch.float64)
@@ -68,7 +87,9 @@ def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -
     with tqdm(total=n, desc="Reading", unit=" stories", file=sys.stderr, disable=n < 8) as bar:
         for batch in length_batches([len(t) for t in tokens]):
             ids, mask = pad_right([tokens[i] for i in batch], subject.tokenizer.pad_token_id, subject.device)
-            mask[:, :skip] = False
+            mask &= torch.arange(mask.shape[1], device=mask.device) >= torch.tensor(
+                [[first[i]] for i in batch], device=mask.device
+            )
             count = mask.sum(dim=1, keepdim=True)
             weights = (mask / count).to(torch.float32)
 

@@ -49,7 +49,7 @@ def demo(
 
     alignments = {}
     try:
-        unrated = int((~rated_emotions(vectors)).sum())
+        unrated = int((~rated_emotions(vectors.emotions)).sum())
         if unrated:
             result["notes"].append(f"{unrated} emotions have no human rating: in the geometry, not in correlations")
         for scale in SCALES:
@@ -93,7 +93,8 @@ def table(result: dict) -> str:
     lines += [_line(f"    PC1, valence: {name}", f"{r:.2f}", source) for name, r, source in PAPERS]
     if held := result["held_out"]:
         lines += ["", "naming the emotion of stories on held-out topics"]
-        at, p, embed = f"layer {held['layer']}, set beforehand", f"{held['p']:.4f}", f"{held['embed']:.3f}"
+        at, p = f"layer {held['layer']}, set beforehand", f"{held['p']:.4f}"
+        embed = "not kept" if held["embed"] is None else f"{held['embed']:.3f}"
         lines.append(_line("  vectors, accuracy", f"{held['accuracy']:.3f}", at, p, embed))
         for what, key in (
             ("  word counts (naive Bayes)", "word_counts"),
@@ -153,9 +154,10 @@ def _held_out(vectors, stories) -> dict:
 
     layer = main_layer(vectors.n_layers)
     here = held_out(vectors.stories.at(layer).numpy(), stories)
-    embed = held_out(vectors.stories.embed.numpy(), stories, shuffles=0)
+    bare = vectors.stories.embed  # not kept of every corpus
+    embed = None if bare is None else held_out(bare.numpy(), stories, shuffles=0).accuracy
     return {
-        "layer": layer, "accuracy": here.accuracy, "p": here.p, "embed": embed.accuracy, "chance": here.chance,
+        "layer": layer, "accuracy": here.accuracy, "p": here.p, "embed": embed, "chance": here.chance,
         "word_counts": here.word_counts, "shuffled_95": float(np.quantile(here.shuffled, 0.95)),
     }  # fmt: skip
 

@@ -101,6 +101,7 @@ BLOCK_PATHS = (
     "transformer.h",  # GPT-2
     "gpt_neox.layers",  # GPT-NeoX, Pythia
 )
+NORM_PATHS = ("model.norm", "model.language_model.norm", "transformer.ln_f", "gpt_neox.final_layer_norm")  # likewise
 
 
 @dataclass(eq=False)
@@ -131,6 +132,31 @@ class Subject:
             f"No decoder blocks found in {type(self.hf).__name__}: none of {', '.join(BLOCK_PATHS)}. "
             "Add its path to emovec_lite.models.BLOCK_PATHS."
         )
+
+    @cached_property
+    def final_norm(self) -> torch.nn.Module:
+        """The norm between the last block and the unembedding."""
+        for path in NORM_PATHS:
+            with contextlib.suppress(AttributeError):
+                return self.hf.get_submodule(path)
+        raise EmovecError(
+            f"No final norm found in {type(self.hf).__name__}: none of {', '.join(NORM_PATHS)}. "
+            "Add its path to emovec_lite.models.NORM_PATHS."
+        )
+
+    def chat(self, message: str) -> list[int]:
+        """Token ids of a user's message in the model's chat format, up to where its answer begins.
+
+        A base model has no format of its own and gets plain "User:" and "Assistant:".
+        """
+        if self.tokenizer.chat_template is None:
+            return self.tokenizer(f"User: {message}\n\nAssistant:")["input_ids"]
+        turn = [{"role": "user", "content": message}]
+        # Without `enable_thinking` off, Qwen3's answer would begin with thoughts; other templates ignore it.
+        text = self.tokenizer.apply_chat_template(
+            turn, add_generation_prompt=True, tokenize=False, enable_thinking=False
+        )
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]  # the template wrote them
 
     @property
     def n_layers(self) -> int:

@@ -8,23 +8,50 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import combinations, cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emovec_lite.errors import CorpusError, UnknownName
+from emovec_lite.errors import CorpusError, UnknownName, disk_errors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from emovec_lite.models import Subject
 
 DATA = Path(__file__).parent / "data"
-CORPORA = {"course": DATA / "stories.jsonl", "scenarios": DATA / "scenarios.jsonl"}
+CORPORA = {
+    "course": DATA / "stories.jsonl",
+    "own": DATA / "own_stories.jsonl",  # written by the default model itself
+    "scenarios": DATA / "scenarios.jsonl",
+}
 
 WORDS_PER_STORY = (90, 130)
 NAMES_IN_CORPUS = 150
 LENGTH_TOLERANCE = 0.08  # of the corpus mean, for the mean length of each emotion
 SEQUENCE, SEQUENCE_STORIES = 6, 2  # no six words in a row may stand in more than two stories
 OPENING = 4  # words that no two stories may begin with alike
+
+OWN_TOPICS = (
+    "an unexpected letter", "a bus that stops on the way", "a new neighbour", "a meal cooked for others",
+    "an evening class", "a walk with a dog",
+)  # fmt: skip
+OWN_PROMPT = (
+    "Write a short story of about a hundred words about {topic}. The main character feels {emotion} from beginning "
+    "to end. Show it in what the character does, thinks and says, and never use the word {emotion} or any other word "
+    "for it. Begin with the story at once."
+)
+OWN_WORDS = (60, 150)
+OWN_TOKENS = 170  # about 130 words, before the cut at a sentence's end
+OWN_TEMPERATURE = 0.7
+OWN_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -150,6 +177,11 @@ def lexicon() -> dict[str, dict]:
     return json.loads((DATA / "emotions.json").read_text(encoding="utf-8"))
 
 
+def _pattern(words: set[str]) -> re.Pattern:
+    pattern = "|".join(re.escape(w).replace(r"\*", r"\w*") for w in sorted(words))
+    return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
+
+
 @cache
 def banned_words(emotion: str | None) -> re.Pattern:
     """What a story of this emotion may not say: all 48 words with their inflections, and its family's synonyms.
@@ -162,8 +194,7 @@ def banned_words(emotion: str | None) -> re.Pattern:
     family = None if emotion is None else words[emotion]["family"]
     banned = {form for entry in words.values() for form in entry["forms"]}
     banned |= {s for e in words.values() if family in (None, e["family"]) for s in e["synonyms"]}
-    pattern = "|".join(re.escape(b).replace(r"\*", r"\w*") for b in sorted(banned))
-    return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
+    return _pattern(banned)
 
 
 def words_of(text: str) -> list[str]:
@@ -235,13 +266,220 @@ def _check_lengths(corpus: Corpus) -> list[str]:
 
 
 def _check_repetition(corpus: Corpus) -> list[str]:
-    openings, sequences = defaultdict(list), defaultdict(set)
+    openings, sequences = _repeated(corpus)
+    cells = [f"{story.emotion}/{story.topic}" for story in corpus]
+    problems = [f"same opening {o!r}: {', '.join(cells[i] for i in where)}" for o, where in openings.items()]
+    return problems + [f"{s!r} stands in {len(where)} stories" for s, where in sequences.items()]
+
+
+def _repeated(corpus: Corpus) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Openings that two stories or more begin with, and runs of words in more than two: each with its stories."""
+    openings, sequences = defaultdict(list), defaultdict(list)
     for i, story in enumerate(corpus):
         words = words_of(story.text)
-        openings[" ".join(words[:OPENING])].append(f"{story.emotion}/{story.topic}")
-        for j in range(len(words) - SEQUENCE + 1):
-            sequences[" ".join(words[j : j + SEQUENCE])].add(i)
-    problems = [f"same opening {o!r}: {', '.join(where)}" for o, where in openings.items() if len(where) > 1]
-    return problems + [
-        f"{s!r} stands in {len(where)} stories" for s, where in sequences.items() if len(where) > SEQUENCE_STORIES
-    ]
+        openings[" ".join(words[:OPENING])].append(i)
+        for run in {" ".join(words[j : j + SEQUENCE]) for j in range(len(words) - SEQUENCE + 1)}:
+            sequences[run].append(i)
+    return (
+        {opening: where for opening, where in openings.items() if len(where) > 1},
+        {run: where for run, where in sequences.items() if len(where) > SEQUENCE_STORIES},
+    )
+
+
+# --- Corpora with the topics chosen otherwise ----------------------------------------------------------
+
+
+def confounded(corpus: Corpus, topics_per_emotion: int = 2, seed: int = 0) -> Corpus:
+    """The stories of each emotion that are on its own few topics, so that topics can stand in for emotions.
+
+    No two emotions get the same set of topics while there are sets left: the draw of arXiv 2606.26987 (three topics
+    for each emotion by itself) at its worst. Raises `CorpusError` for more topics than there are, and for an emotion
+    without stories on the topics drawn for it.
+    """
+    sets = list(combinations(corpus.topics, _enough_topics(corpus, topics_per_emotion)))
+    random.Random(seed).shuffle(sets)
+    return _on_topics(corpus, "confounded", dict(zip(corpus.emotions, cycle(sets), strict=False)))
+
+
+def balanced(corpus: Corpus, topics: int = 2, seed: int = 0) -> Corpus:
+    """The stories on a few topics that all emotions share: as many as `confounded` keeps, without the confound.
+
+    Raises `CorpusError` as `confounded` does.
+    """
+    drawn = random.Random(seed).sample(corpus.topics, _enough_topics(corpus, topics))
+    return _on_topics(corpus, "balanced", dict.fromkeys(corpus.emotions, drawn))
+
+
+def _enough_topics(corpus: Corpus, n: int) -> int:
+    if not 1 <= n <= len(corpus.topics):
+        raise CorpusError(f"{corpus.name}: cannot draw {n} topics from {len(corpus.topics)}. Ask for fewer.")
+    return n
+
+
+def _on_topics(corpus: Corpus, what: str, drawn: dict[str, Sequence[str]]) -> Corpus:
+    kept = tuple(s for s in corpus if s.topic in drawn[s.emotion])
+    cells = {(s.emotion, s.topic) for s in kept}
+    for emotion, topics in drawn.items():
+        for topic in topics:
+            if (emotion, topic) not in cells:
+                raise CorpusError(
+                    f"{corpus.name}: no story of {emotion!r} on the topic {topic!r}, which was drawn for it. "
+                    "Choosing topics needs a corpus with every emotion on every topic."
+                )
+    return Corpus(f"{corpus.name}, {what}", kept)
+
+
+# --- A model's own stories -----------------------------------------------------------------------------
+
+
+def generate_corpus(
+    subject: Subject,
+    emotions: Sequence[str],
+    topics: Sequence[str] = OWN_TOPICS,
+    per_cell: int = 1,
+    seed: int = 0,
+    path: Path | str | None = None,
+) -> Corpus:
+    """Have a model write its own stories, `per_cell` for each emotion and topic (Sofroniew et al. 2026, Methods).
+
+    Stories are appended to `path` (default: a file in the cache, named after model and request) batch by batch, as
+    they are finished. After an interruption the same call goes on where the file ends and gives the same corpus:
+    every story has random numbers of its own, drawn from the seed and its cell, and batches are cut alike. Nothing is
+    filtered; `faults` says what came out. Raises `CorpusError` for a file that holds the stories of another request.
+    """
+    from tqdm.auto import tqdm
+
+    cells = [(e, t, i) for e in emotions for t in topics for i in range(per_cell)]
+    if not cells:
+        raise CorpusError(f"Nothing to write: {len(emotions)} emotions, {len(topics)} topics, {per_cell} per cell.")
+    path = Path(path) if path is not None else _own_path(subject, cells, seed)
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done = _resume(path, cells, subject.spec.name, seed)
+        bar = tqdm(total=len(cells), initial=done, desc="Writing", unit=" stories", file=sys.stderr)
+        with path.open("a", encoding="utf-8") as file, bar:
+            while done < len(cells):
+                # Whole batches from fixed places: in another company a story's sums round otherwise, and a token may
+                # come out differently.
+                start = done // OWN_BATCH * OWN_BATCH
+                batch = cells[start : start + OWN_BATCH]
+                written = list(zip(batch, _write(subject, batch, seed), strict=True))
+                for (emotion, topic, _), text in written[done - start :]:
+                    row = {"emotion": emotion, "topic": topic, "model": subject.spec.name, "seed": seed, "text": text}
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    file.flush()
+                    done += 1
+                    bar.update()
+    corpus = Corpus(path.stem, tuple(story for where, row in _rows(path) for story in _stories(where, row)))
+    found = ", ".join(f"{share:.0%} {what}" for what, share in faults(corpus).items())
+    print(f"{len(corpus)} stories in {path}. Of these: {found}", file=sys.stderr)
+    return corpus
+
+
+def faults(corpus: Corpus) -> dict[str, float]:
+    """Shares of a corpus's stories that name what they should show, or say what others say too.
+
+    An emotion outside the course's 48 has no listed forms or synonyms: only the word itself can leak.
+    """
+    itself, kin = {}, {}
+    for emotion in corpus.emotions:
+        entry = lexicon().get(emotion, {"forms": [f"{emotion}*"], "family": None, "synonyms": []})
+        family = [e for e in lexicon().values() if e["family"] == entry["family"]]
+        itself[emotion] = _pattern({*entry["forms"]})
+        kin[emotion] = _pattern({*entry["forms"], *(w for e in family for w in (*e["forms"], *e["synonyms"]))})
+    openings, runs = _repeated(corpus)
+    counts = {
+        "say the word itself": sum(bool(itself[s.emotion].search(s.text)) for s in corpus),
+        "say it or a word of its family": sum(bool(kin[s.emotion].search(s.text)) for s in corpus),
+        "open with the same four words as another": len({i for where in openings.values() for i in where}),
+        "share six words in a row with two others or more": len({i for where in runs.values() for i in where}),
+    }
+    return {what: count / len(corpus) for what, count in counts.items()}
+
+
+def _own_path(subject: Subject, cells: list[tuple[str, str, int]], seed: int) -> Path:
+    from emovec_lite.models import cache_folder
+
+    request = [cells, seed, subject.weights_sha256, OWN_PROMPT, OWN_TEMPERATURE, OWN_TOKENS, OWN_BATCH]
+    request = hashlib.sha256(json.dumps(request).encode()).hexdigest()
+    return cache_folder() / "stories" / f"{subject.spec.name}-{request[:12]}.jsonl"
+
+
+def _resume(path: Path, cells: list[tuple[str, str, int]], model: str, seed: int) -> int:
+    """How many stories a file already holds; drops a last line that a kill cut short."""
+    if not path.exists():
+        return 0
+    lines = path.read_bytes().split(b"\n")[:-1]  # what stands after the last line's end was cut short
+    for i, line in enumerate(lines):
+        try:
+            row = dict(json.loads(line))
+        except (TypeError, ValueError):
+            row = {}
+        found = tuple(row.get(key) for key in ("emotion", "topic", "model", "seed"))
+        expected = (*cells[i][:2], model, seed) if i < len(cells) else None
+        if found != expected:
+            raise CorpusError(
+                f"{path}, line {i + 1}: holds {found}, where this request has {expected}. It was written for another "
+                "request: choose another path, or delete it."
+            )
+    with path.open("r+b") as file:  # only now: another's file stays as it was
+        file.truncate(sum(len(line) + 1 for line in lines))
+    return len(lines)
+
+
+def _write(subject: Subject, cells: Sequence[tuple[str, str, int]], seed: int) -> list[str]:
+    """One story for each cell, written side by side."""
+    import torch
+    from transformers import LogitsProcessorList
+
+    prompts = [subject.chat(OWN_PROMPT.format(emotion=e, topic=t)) for e, t, _ in cells]
+    width = max(map(len, prompts))
+    # On the left, here: every story goes on from the end of its prompt.
+    ids = torch.tensor([[subject.tokenizer.pad_token_id] * (width - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    draws = torch.stack([torch.rand(OWN_TOKENS, generator=_generator(cell, seed)) for cell in cells])
+
+    def sample(written: Tensor, scores: Tensor) -> Tensor:
+        """All but one token of each row ruled out: the one that the row's own random number picks."""
+        shares = (scores.float() / OWN_TEMPERATURE).softmax(dim=-1).cumsum(dim=-1)
+        draw = draws[:, written.shape[1] - width, None].to(scores.device) * shares[:, -1:]
+        picked = torch.searchsorted(shares, draw, right=True).clamp(max=scores.shape[1] - 1)
+        return torch.full_like(scores, float("-inf")).scatter(1, picked, 0.0)
+
+    with torch.inference_mode():
+        out = subject.hf.generate(
+            input_ids=ids.to(subject.device),
+            attention_mask=mask.to(subject.device),
+            max_new_tokens=OWN_TOKENS,
+            min_new_tokens=OWN_TOKENS // 2,  # about 65 words: an end of text before that is not sampled
+            do_sample=False,
+            pad_token_id=subject.tokenizer.pad_token_id,
+            logits_processor=LogitsProcessorList([sample]),
+        )
+    return [_cut(text) for text in subject.tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)]
+
+
+def _generator(cell: tuple[str, str, int], seed: int):
+    import torch
+
+    digest = hashlib.sha256(json.dumps([seed, *cell]).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+
+
+def _cut(text: str) -> str:
+    """A story up to its last whole sentence within 150 words; up to the limit where none ends after 60."""
+    low, high = OWN_WORDS
+    text = " ".join(text.split())
+    ends = [m.end() for m in re.finditer(r"[.!?][\"'”’)]*(?=\s|$)", text)]
+    good = [end for end in ends if low <= word_count(text[:end]) <= high]
+    if good:
+        return text[: good[-1]]
+    return " ".join(text.split()[:high])
+
+
+if __name__ == "__main__":  # write the shipped stories anew: python -m emovec_lite.stories
+    import torch
+
+    from emovec_lite.models import load_model
+
+    generate_corpus(load_model(dtype=torch.float32), list(lexicon()), path=CORPORA["own"])

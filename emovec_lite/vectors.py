@@ -80,20 +80,28 @@ class EmotionVectors:
 
     emotions: tuple[str, ...]
     means: Float[Tensor, "emotion layer d_model"]
-    embed: Float[Tensor, "emotion d_model"]  # the same from bare token embeddings: the baseline
+    embed: Float[Tensor, "emotion d_model"] | None  # the same from bare token embeddings: the baseline
     center: Float[Tensor, "layer d_model"]  # the mean over emotions that was subtracted
     neutral: Float[Tensor, "layer component d_model"]  # orthonormal rows; rows of zeros fill up
     neutral_embed: Float[Tensor, "component d_model"]
     norms: Float[Tensor, " layer"]  # mean norm of a token's residual, the unit of steering strength
     stories: MeanActivations = field(repr=False)  # of the single stories, at some or all layers
     provenance: dict[str, str]
+    layers: tuple[int, ...] = ()  # which layer each row of means, center, neutral and norms holds; () for all
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            object.__setattr__(self, "layers", tuple(range(self.means.shape[1])))
 
     @property
     def n_layers(self) -> int:
-        return self.means.shape[1]
+        """Layers of the model, up to the last that is held."""
+        return self.layers[-1] + 1
 
     def at(self, layer: Layer, *, denoise: bool = True) -> Float[Tensor, "emotion d_model"]:
         """All emotions' vectors at one layer, or "embed"; with `denoise`, orthogonal to neutral text."""
+        if layer == "embed" and self.embed is None:
+            raise UnknownName("layer", layer, self.layers)
         vectors = self.embed if layer == "embed" else self.means[:, self._check(layer)]
         return project_out(vectors, self.neutral_at(layer)) if denoise else vectors
 
@@ -109,12 +117,15 @@ class EmotionVectors:
         return Direction(emotion, layer, self.at(layer)[self.emotions.index(emotion)], norm).unit()
 
     def _check(self, layer: Layer) -> int:
-        if not isinstance(layer, int) or not 0 <= layer < self.n_layers:
-            raise UnknownName("layer", layer, [*range(self.n_layers), "embed"])
-        return layer
+        if not isinstance(layer, int) or layer not in self.layers:
+            raise UnknownName("layer", layer, [*self.layers, "embed"])
+        return self.layers.index(layer)
 
-    def save(self, path: Path | str, *, story_layers: Sequence[int] | None = None) -> None:
-        """Write fp16 safetensors with provenance, whole or not at all; keep only `story_layers` of the stories."""
+    def save(self, path: Path | str, *, story_layers: Sequence[int] | None = None, story_embed: bool = True) -> None:
+        """Write fp16 safetensors with provenance, whole or not at all; keep only `story_layers` of the stories.
+
+        Without `story_embed` the single stories' token embeddings are left out too.
+        """
         import torch
         from safetensors.torch import save
 
@@ -122,13 +133,17 @@ class EmotionVectors:
         # Stories minus the center, which fp16 holds better: what they share is far larger than what they differ in.
         tensors = {
             "means": self.means, "embed": self.embed, "neutral": self.neutral, "neutral_embed": self.neutral_embed,
-            "story_blocks": torch.stack([self.stories.at(layer) - self.center[layer] for layer in kept], dim=1),
-            "story_embed": self.stories.embed,
+            "story_blocks": torch.stack(
+                [self.stories.at(layer) - self.center[self._check(layer)] for layer in kept], dim=1
+            ),
+            "story_embed": self.stories.embed if story_embed else None,
         }  # fmt: skip
+        tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
         fits = torch.finfo(torch.float16).max  # some models' residuals do not
         tensors = {n: (t.half() if t.abs().max() < fits else t).contiguous() for n, t in tensors.items()}
         tensors |= {"center": self.center.contiguous(), "norms": self.norms.contiguous()}
-        lists = {"emotions": json.dumps(self.emotions), "story_layers": json.dumps(kept)}
+        lists = {"emotions": self.emotions, "layers": self.layers, "story_layers": kept}
+        lists = {name: json.dumps(values) for name, values in lists.items()}
         path = Path(path)
         with disk_errors(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,10 +174,12 @@ class EmotionVectors:
         except SafetensorError as error:
             raise ArtifactError(f"{path} is damaged ({error}). Delete it and extract again.") from error
         _check_provenance(path, meta, subject, corpus)
-        emotions, layers = json.loads(meta.pop("emotions")), json.loads(meta.pop("story_layers"))
-        blocks = tensors.pop("story_blocks") + tensors["center"][layers]
-        stories = MeanActivations(blocks, tuple(layers), tensors.pop("story_embed"), tensors["norms"])
-        return cls(tuple(emotions), stories=stories, provenance=meta, **tensors)
+        emotions, kept = json.loads(meta.pop("emotions")), json.loads(meta.pop("story_layers"))
+        layers = json.loads(meta.pop("layers", "null")) or [*range(tensors["means"].shape[1])]
+        blocks = tensors.pop("story_blocks") + tensors["center"][[layers.index(layer) for layer in kept]]
+        stories = MeanActivations(blocks, tuple(kept), tensors.pop("story_embed", None), tensors["norms"])
+        tensors.setdefault("embed", None)
+        return cls(tuple(emotions), stories=stories, provenance=meta, layers=tuple(layers), **tensors)
 
 
 def extract(subject: Subject, corpus: Corpus, skip: int = SKIP) -> EmotionVectors:
@@ -212,6 +229,51 @@ def vectors_from(
     return EmotionVectors(
         emotions, means, embed, center, padded, neutral_components(neutral.embed), stories.norms, stories, provenance
     )
+
+
+def subset_vectors(vectors: EmotionVectors, corpus: Corpus, chosen: Corpus) -> EmotionVectors:
+    """Vectors of some of a corpus's stories, from the activations kept of each: no model is needed.
+
+    They hold only the layers that `vectors.stories` holds; the neutral components stay what they were. `corpus` is
+    the one that `vectors` were made from. Raises `ArtifactError` where it is not, `CorpusError` for a story that is
+    not in it and for fewer than two emotions.
+    """
+    all_stories = story_activations(vectors, corpus)
+    place = {(s.emotion, s.topic, s.text): i for i, s in enumerate(corpus)}
+    rows = [place.get((s.emotion, s.topic, s.text)) for s in chosen]
+    if None in rows or len(chosen.emotions) < 2:
+        raise CorpusError(
+            f"{chosen.name}: {rows.count(None)} of {len(chosen)} stories are not in {corpus.name!r}, and it has "
+            f"{len(chosen.emotions)} emotion(s). Choose stories of two emotions or more out of {corpus.name!r}."
+        )
+    embed = None if all_stories.embed is None else all_stories.embed[rows]
+    stories = replace(all_stories, blocks=all_stories.blocks[rows], embed=embed)
+    means, center = centred_means(stories.blocks, chosen.labels)
+    held = [vectors.layers.index(layer) for layer in stories.layers]
+    return EmotionVectors(
+        tuple(chosen.emotions),
+        means,
+        None if embed is None else centred_means(embed, chosen.labels)[0],
+        center,
+        vectors.neutral[held],
+        vectors.neutral_embed,
+        vectors.norms[held],
+        stories,
+        {**vectors.provenance, "corpus": chosen.name, "corpus_sha256": chosen.sha256},
+        stories.layers,
+    )
+
+
+def story_activations(vectors: EmotionVectors, corpus: Corpus) -> MeanActivations:
+    """The single stories' activations, a row for each story of `corpus`; `ArtifactError` if they are another's."""
+    found = vectors.provenance.get("corpus_sha256")
+    if found != corpus.sha256 or len(vectors.stories.blocks) != len(corpus):
+        raise ArtifactError(
+            f"These vectors keep {len(vectors.stories.blocks)} stories of {vectors.provenance.get('corpus')!r} "
+            f"(SHA-256 {found}), not the {len(corpus)} of {corpus.name!r} ({corpus.sha256}). Take the corpus that "
+            "they were made from."
+        )
+    return vectors.stories
 
 
 def centred_means(
@@ -295,10 +357,14 @@ def _check_provenance(path: Path, meta: dict[str, str], subject: Subject | None,
         refuse("SHA-256 of the corpus", meta["corpus_sha256"], corpus.sha256)
 
 
-if __name__ == "__main__":  # remake the shipped vectors: python -m emovec_lite.vectors
+if __name__ == "__main__":  # remake the shipped vectors: python -m emovec_lite.vectors [course] [own]
     import torch
 
-    course = load_corpus()
-    made = extract(load_model(dtype=torch.float32), course)
-    spaced = [round((i + 1) * made.n_layers / SHIPPED_STORY_LAYERS) - 1 for i in range(SHIPPED_STORY_LAYERS)]
-    made.save(shipped_path(DEFAULT_MODEL, course), story_layers=spaced)
+    default = load_model(dtype=torch.float32)
+    spaced = [round((i + 1) * default.n_layers / SHIPPED_STORY_LAYERS) - 1 for i in range(SHIPPED_STORY_LAYERS)]
+    for name in sys.argv[1:] or ("course", "own"):
+        corpus = load_corpus(name)
+        made = extract(default, corpus)
+        # Of the model's own stories only the layer two thirds up: all that is shipped has to stay small.
+        kept = {"story_layers": spaced} if name == "course" else {"story_layers": spaced[3:4], "story_embed": False}
+        made.save(shipped_path(DEFAULT_MODEL, corpus), **kept)

@@ -1,5 +1,7 @@
 """What is recorded is exactly the residual stream, pooled over exactly the right tokens."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from emovec_lite.activations import (
     length_batches,
     mean_activations,
     pad_right,
+    prompt_activations,
     reading,
     token_activations,
 )
@@ -162,3 +165,25 @@ def test_a_layer_that_is_not_held_is_named(tiny):
     pooled = mean_activations(tiny(), [text(20)], skip=3)
     with pytest.raises(UnknownName, match="Unknown layer 9"):
         pooled.at(9)
+
+
+def test_a_prompt_is_read_at_its_last_token_whatever_its_length(tiny):
+    subject = tiny()
+    messages = [text(3), text(17, 5), text(1, 30), text(40, 9)]
+    read = prompt_activations(subject, messages)
+    for i, message in enumerate(messages):
+        alone = token_activations(subject, f"User: {message}\n\nAssistant:")
+        torch.testing.assert_close(read.blocks[i], alone[:, -1], rtol=1e-4, atol=1e-5)
+    ids = subject.chat(messages[0])
+    assert torch.allclose(read.embed[0], subject.hf.get_input_embeddings().weight[ids[-1]])
+    with pytest.raises(ActivationError):
+        prompt_activations(subject, [text(500)])
+
+
+def test_a_layer_that_is_not_held_is_refused(tiny):
+    acts = mean_activations(tiny(), [text(40), text(45)])
+    assert acts.held == (0, 1, 2, 3, "embed")
+    bare = replace(acts, embed=None)
+    assert bare.held == (0, 1, 2, 3)
+    with pytest.raises(UnknownName, match="layer 'embed'"):
+        bare.at("embed")

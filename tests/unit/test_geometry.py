@@ -1,13 +1,16 @@
 """Geometry on constructed data, where the answer is known; nulls that hold their level."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from emovec_lite import geometry as g
 from emovec_lite.activations import MeanActivations
-from emovec_lite.errors import CorpusError, UnknownName
+from emovec_lite.errors import ArtifactError, CorpusError, UnknownName
 from emovec_lite.norms import glasgow, ratings
+from emovec_lite.stories import Corpus, Story
 from emovec_lite.vectors import EmotionVectors
 
 EMOTIONS = tuple(sorted(list(glasgow())[:40]))
@@ -147,7 +150,7 @@ def test_unrated_emotions_count_in_the_components_and_not_in_the_correlations():
     matrix = np.vstack([planted(8), np.full((2, 60), 3.0)])
     found = g.align(make(matrix, extra), "valence", permutations=50)
     assert found.n_rated == len(EMOTIONS)
-    assert g.rated_emotions(make(matrix, extra)).sum() == len(EMOTIONS)
+    assert g.rated_emotions(extra).sum() == len(EMOTIONS)
     assert found.pc_r[0, 0] != g.align(make(planted(8)), "valence", permutations=50).pc_r[0, 0]
 
 
@@ -163,3 +166,171 @@ def test_ratings():
     with pytest.raises(UnknownName, match="scale 'valance'. Nearest: 'valence'"):
         ratings(["happy"], "valance")
     assert len(glasgow()) == 82
+
+
+# --- The stories resampled ---------------------------------------------------------------------------------
+
+
+def with_stories(values, emotions=EMOTIONS):
+    """A corpus of as many stories an emotion as `values` has, and vectors that hold them at layer 0."""
+    per_emotion = values.shape[1]
+    corpus = Corpus("toy", tuple(Story(f"{e} {i}", e, f"t{i}") for e in emotions for i in range(per_emotion)))
+    rows = torch.tensor(values.reshape(-1, values.shape[-1]), dtype=torch.float32)
+    stories = MeanActivations(rows[:, None], (0,), rows, torch.ones(1))
+    means = values.mean(axis=1)
+    bare = make(means - means.mean(axis=0), emotions)
+    return replace(bare, stories=stories, provenance={"corpus": "toy", "corpus_sha256": corpus.sha256}), corpus
+
+
+def noisy_stories(rng, truth, n=8, noise=2.0):
+    return truth[:, None] + noise * rng.normal(size=(len(truth), n, truth.shape[1]))
+
+
+def axis(size=2.0, d=20):
+    y = ratings(EMOTIONS, "valence")
+    truth = np.random.default_rng(0).normal(size=(len(EMOTIONS), d))
+    truth[:, 0] += size * (y - y.mean()) / y.std()
+    return truth
+
+
+def ridge(matrix):
+    return g.ridge_r(matrix, EMOTIONS, "valence")
+
+
+def test_the_observed_value_is_that_of_the_vectors():
+    vectors, corpus = with_stories(noisy_stories(np.random.default_rng(1), axis()))
+    matrix = vectors.at(0).double().numpy()
+    assert g.bootstrap(vectors, corpus, 0, ridge, 3).observed == pytest.approx(ridge(matrix), abs=1e-6)
+    assert g.align(vectors, "valence", permutations=10).ridge_r[0] == pytest.approx(ridge(matrix))
+    best = g.align(vectors, "valence", permutations=10).best_pc[2]
+    assert g.best_pc_r(matrix, EMOTIONS, "valence") == pytest.approx(best)
+
+
+def test_stories_that_are_all_alike_leave_no_doubt():
+    vectors, corpus = with_stories(np.repeat(axis()[:, None], 4, axis=1))
+    found = g.bootstrap(vectors, corpus, 0, ridge, 20)
+    assert found.bounds == pytest.approx((found.observed, found.observed), abs=1e-5)
+
+
+def test_the_interval_covers_what_other_stories_would_give():
+    """Plain percentiles of the samples cover less than half the time here, and so does reflecting them."""
+    rng = np.random.default_rng(2)
+    fresh = [ridge(noisy_stories(rng, axis(), noise=4).mean(axis=1)) for _ in range(60)]
+    target = np.tanh(np.arctanh(fresh).mean())
+    covered = []
+    for _ in range(30):
+        vectors, corpus = with_stories(noisy_stories(rng, axis(), noise=4))
+        low, high = g.bootstrap(vectors, corpus, 0, ridge, 80).bounds
+        covered.append(low <= target <= high)
+    assert np.mean(covered) > 0.75  # nominal .95
+
+
+def test_more_stories_make_it_narrower():
+    few, many = (with_stories(noisy_stories(np.random.default_rng(3), axis(), n)) for n in (4, 30))
+    (a, b), (c, d) = (g.bootstrap(*x, 0, ridge, 80).bounds for x in (few, many))
+    assert d - c < 0.7 * (b - a)
+
+
+def test_the_bootstrap_wants_the_corpus_that_the_vectors_came_from():
+    vectors, corpus = with_stories(noisy_stories(np.random.default_rng(1), axis()))
+    with pytest.raises(ArtifactError, match="keep 320 stories of 'toy'"):
+        g.bootstrap(vectors, Corpus("other", corpus.stories[1:]), 0, ridge)
+    with pytest.raises(UnknownName, match="layer 7"):
+        g.bootstrap(vectors, corpus, 7, ridge)
+
+
+# --- The null, the comparisons, the clusters -----------------------------------------------------------
+
+
+def test_max_corrected_null_is_the_maximum_of_what_permuted_labels_give():
+    labels = np.arange(6.0)
+    seen = []
+
+    def statistic(rows):
+        seen.extend(rows)
+        return np.stack([rows[:, :3], -rows[:, 3:]], axis=1)  # two layers, three components
+
+    null = g.max_corrected_null(statistic, labels, permutations=g.PERMUTATIONS_AT_ONCE + 30)
+    assert len(null) == len(seen) == g.PERMUTATIONS_AT_ONCE + 30
+    assert all(sorted(row) == sorted(labels) for row in seen)
+    np.testing.assert_array_equal(null, np.max([[*row[:3], *-row[3:]] for row in seen], axis=1))
+    assert len({tuple(row) for row in seen}) > 150
+    np.testing.assert_array_equal(null, g.max_corrected_null(statistic, labels, g.PERMUTATIONS_AT_ONCE + 30))
+    assert (null != g.max_corrected_null(statistic, labels, g.PERMUTATIONS_AT_ONCE + 30, seed=1)).any()
+
+
+def test_its_p_is_uniform_on_noise():
+    rng, ps = np.random.default_rng(0), []
+    for seed in range(200):
+        data, labels = rng.normal(size=(30, 20)), rng.normal(size=20)  # the best of 30 noisy columns
+        null = g.max_corrected_null(lambda y: y @ data.T, labels, 99, seed)  # noqa: B023
+        ps.append(g.permutation_p((data @ labels).max(), null))
+    assert 0.44 < np.mean(ps) < 0.56
+    assert 0.04 < np.mean(np.array(ps) <= 0.1) < 0.17
+
+
+def rotated(matrix, seed=0):
+    q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(matrix.shape[1],) * 2))
+    return matrix @ q
+
+
+@pytest.mark.parametrize("debiased", [True, False])
+def test_cka_of_a_rotation_is_one(debiased):
+    matrix = planted(3)
+    for same in (rotated(matrix), 7 * rotated(matrix), matrix + 5, np.hstack([matrix, 0 * matrix])):
+        assert g.linear_cka(matrix, same, debiased) == pytest.approx(1)
+    stretched = matrix * np.r_[10, np.ones(59)]
+    assert g.linear_cka(matrix, stretched, debiased) < 0.95
+
+
+def test_cka_of_noise_is_nothing_once_debiased():
+    rng = np.random.default_rng(0)
+    pairs = [rng.normal(size=(2, 40, 500)) for _ in range(20)]
+    assert min(g.linear_cka(a, b, debiased=False) for a, b in pairs) > 0.85
+    assert abs(np.mean([g.linear_cka(a, b) for a, b in pairs])) < 0.02
+
+
+def test_plain_cka_is_the_textbook_ratio():
+    a, b = planted(3), planted(3, seed=1)
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    norm = np.linalg.norm
+    assert g.linear_cka(a, b, debiased=False) == pytest.approx(norm(a.T @ b) ** 2 / norm(a.T @ a) / norm(b.T @ b))
+
+
+def test_rsa_sees_only_the_angles():
+    matrix = planted(3)
+    lengths = np.random.default_rng(1).uniform(0.5, 3, size=(len(matrix), 1))
+    for same in (matrix, 7 * matrix, lengths * matrix, rotated(matrix)):
+        assert g.rsa(matrix, same) == pytest.approx(1)
+    assert abs(g.rsa(matrix, np.random.default_rng(2).permutation(matrix))) < 0.2
+    assert abs(g.rsa(matrix, np.random.default_rng(3).normal(size=matrix.shape))) < 0.2
+
+
+def test_layers_are_compared_over_the_emotions_that_both_have():
+    matrices = np.stack([planted(3, seed) for seed in range(3)], axis=1)
+    a, b = make(matrices), make(matrices[5:, 1:], EMOTIONS[5:])
+    own = g.compare(a, a)
+    np.testing.assert_allclose(np.diag(own), 1)
+    np.testing.assert_allclose(own, own.T)
+    across = g.compare(a, b, g.linear_cka)
+    assert across.shape == (3, 2)
+    assert across[1, 0] == pytest.approx(1, abs=1e-6) and across[2, 1] == pytest.approx(1, abs=1e-6)
+    assert across[0, 0] == pytest.approx(g.linear_cka(matrices[5:, 0], matrices[5:, 1]), abs=1e-5)
+    with pytest.raises(CorpusError, match="Only 7 emotions in common"):
+        g.compare(a, make(matrices[:7], EMOTIONS[:7]))
+
+
+def test_separated_clusters_are_stable_and_found():
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(4), 10)
+    found = g.cluster(np.eye(20)[group] * rng.uniform(2, 9, size=(40, 1)) + 0.1 * rng.normal(size=(40, 20)), 4, 9)
+    assert found.stability == 1 and found.p == 1 / 10
+    assert len({*zip(group, found.labels, strict=True)}) == 4
+
+
+def test_a_shapeless_cloud_has_no_stable_clusters():
+    ps = [g.cluster(np.random.default_rng(s).normal(size=(40, 20)), 4, 9, seed=s).p for s in range(4)]
+    assert np.mean(ps) > 0.2
+    for k in (1, 32):
+        with pytest.raises(CorpusError, match="choose k from 2 to 31"):
+            g.cluster(np.eye(40), k)

@@ -300,3 +300,31 @@ def test_heavy_imports_wait():
     code = """import sys, emovec_lite, emovec_lite.cli
 print([x for x in ("torch", "transformers", "matplotlib", "scipy", "sklearn") if x in sys.modules])"""
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_final_norm_stands_before_the_unembedding(tiny, architecture):
+    subject, seen = tiny(architecture), {}
+    handles = [
+        subject.final_norm.register_forward_hook(lambda m, args, out: seen.update(norm=out)),
+        subject.hf.get_output_embeddings().register_forward_pre_hook(lambda m, args: seen.update(head=args[0])),
+    ]
+    try:
+        subject.hf(torch.tensor([[5, 6, 7]]))
+    finally:
+        [handle.remove() for handle in handles]
+    assert torch.equal(seen["norm"], seen["head"])
+
+
+def test_chat_has_the_models_own_format_or_a_plain_one(tiny):
+    subject = tiny()
+    assert subject.tokenizer.chat_template is None
+    assert subject.chat("w1 w2") == subject.tokenizer("User: w1 w2\n\nAssistant:")["input_ids"]
+    try:
+        subject.tokenizer.chat_template = (
+            "{% for m in messages %}<s> w7 {{ m.content }} {% endfor %}{% if add_generation_prompt %}w8{% endif %}"
+            "{% if enable_thinking is not defined or enable_thinking %} w9{% endif %}"
+        )
+        assert subject.tokenizer.convert_ids_to_tokens(subject.chat("w1 w2")) == ["<s>", "w7", "w1", "w2", "w8"]
+    finally:
+        subject.tokenizer.chat_template = None

@@ -206,3 +206,182 @@ def test_the_datasheet_says_what_is_measured(course):
     for topic in course.topics:
         (register,) = {x.register for x in course if x.topic == topic}
         assert register in ("plain", "oblique") and f"`{topic}` ({register})" in sheet
+
+
+# --- Topics chosen otherwise ---------------------------------------------------------------------------
+
+
+def test_in_the_confounded_stories_each_emotion_has_its_own_two_topics(course):
+    chosen = s.confounded(course)
+    assert len(chosen) == 96 and chosen.emotions == course.emotions
+    drawn = {e: frozenset(x.topic for x in chosen.select(e)) for e in chosen.emotions}
+    assert {len(topics) for topics in drawn.values()} == {2}
+    assert len(set(drawn.values())) == 48  # a topic pair gives its emotion away
+    assert {*chosen} <= {*course} and set(chosen.topics) == set(course.topics)
+    assert s.confounded(course).sha256 == chosen.sha256 != s.confounded(course, seed=1).sha256
+
+
+def test_the_balanced_stories_are_as_many_on_the_same_topics(course):
+    chosen = s.balanced(course)
+    assert len(chosen) == len(s.confounded(course)) and len(chosen.topics) == 2
+    assert all({x.topic for x in chosen.select(e)} == set(chosen.topics) for e in course.emotions)
+    assert {*chosen} <= {*course}
+    assert s.balanced(course, 12).sha256 == Corpus("", tuple(course)).sha256
+    for choose in (s.confounded, s.balanced):
+        with pytest.raises(CorpusError, match="cannot draw 13 topics from 12"):
+            choose(course, 13)
+        holes = Corpus("holes", tuple(x for x in course if x.emotion != "sad" or x.topic == "bus"))
+        with pytest.raises(CorpusError, match="no story of 'sad' on the topic"):
+            choose(holes)
+
+
+# --- A model's own stories -----------------------------------------------------------------------------
+
+CELLS = dict(emotions=["sad", "happy", "calm"], topics=["rain", "snow"], per_cell=2)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr(s, "OWN_TOKENS", 12)
+    monkeypatch.setattr(s, "OWN_BATCH", 5)
+
+
+@pytest.fixture
+def uninterrupted(tiny, short, tmp_path):
+    path = tmp_path / "whole.jsonl"
+    s.generate_corpus(tiny(), **CELLS, path=path)
+    return path.read_bytes()
+
+
+def test_a_model_writes_a_story_for_each_cell(tiny, short, tmp_path, capsys):
+    corpus = s.generate_corpus(tiny(), **CELLS, path=tmp_path / "own.jsonl")
+    cells = [(e, t) for e in CELLS["emotions"] for t in CELLS["topics"] for _ in range(2)]
+    assert [(x.emotion, x.topic) for x in corpus] == cells
+    assert len(set(corpus.texts)) == 12  # two stories of one cell are two
+    assert "12 stories in" in (said := capsys.readouterr().err) and "0% say the word itself" in said
+    assert load_corpus(tmp_path / "own.jsonl").sha256 == corpus.sha256
+    other = s.generate_corpus(tiny(), **CELLS, seed=1, path=tmp_path / "other.jsonl")
+    assert not set(other.texts) & set(corpus.texts)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2])
+def test_stopped_and_called_again_it_gives_the_same(tiny, uninterrupted, tmp_path, monkeypatch, batch):
+    path, write, calls = tmp_path / "own.jsonl", s._write, []
+
+    def dies(*args):
+        calls.append(args)
+        if len(calls) > batch:
+            raise KeyboardInterrupt
+        return write(*args)
+
+    monkeypatch.setattr(s, "_write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        s.generate_corpus(tiny(), **CELLS, path=path)
+    assert path.read_bytes().count(b"\n") == 5 * batch  # what was finished is on the disk
+    monkeypatch.setattr(s, "_write", write)
+    s.generate_corpus(tiny(), **CELLS, path=path)
+    assert path.read_bytes() == uninterrupted
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.55, 0.99])
+def test_killed_in_the_middle_of_a_line_it_gives_the_same(tiny, uninterrupted, tmp_path, share):
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(uninterrupted[: int(share * len(uninterrupted))])
+    s.generate_corpus(tiny(), **CELLS, path=path)
+    assert path.read_bytes() == uninterrupted
+
+
+def test_a_finished_file_is_read_and_not_written_anew(tiny, uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.setattr(s, "_write", lambda *args: pytest.fail("wrote again"))
+    assert len(s.generate_corpus(tiny(), **CELLS, path=tmp_path / "whole.jsonl")) == 12
+
+
+@pytest.mark.parametrize("content", ['{"emotion": "sad", "text": "Mine."}\nno end', "notes\nmore", "[1]\n", None])
+def test_a_file_of_another_request_is_left_as_it_is(tiny, uninterrupted, tmp_path, content):
+    path = tmp_path / "whole.jsonl"
+    if content is not None:
+        path.write_text(content)
+    before = path.read_bytes()
+    with pytest.raises(CorpusError, match="It was written for another request"):
+        s.generate_corpus(tiny(), **CELLS, seed=7, path=path)
+    assert path.read_bytes() == before
+
+
+def test_by_default_each_request_has_a_file_of_its_own(tiny, monkeypatch, tmp_path):
+    monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path))
+    one = s._own_path(tiny(), [("sad", "rain", 0)], 0)
+    assert one == s._own_path(tiny(), [("sad", "rain", 0)], 0) and one.is_relative_to(tmp_path)
+    monkeypatch.setattr(s, "OWN_PROMPT", "Another {emotion} {topic}")
+    assert s._own_path(tiny(), [("sad", "rain", 0)], 0) != one != s._own_path(tiny(), [("sad", "rain", 0)], 1)
+
+
+def test_nothing_to_write(tiny, tmp_path):
+    with pytest.raises(CorpusError, match="Nothing to write: 0 emotions"):
+        s.generate_corpus(tiny(), [], path=tmp_path / "x")
+
+
+def test_each_story_draws_by_its_own_numbers(tiny, short):
+    """The first token of a story follows the model's distribution at the temperature, whoever is in the batch."""
+    subject = tiny()
+    cells = [("sad", "rain", i) for i in range(8)]
+    together = s._write(subject, cells, seed=0)
+    assert s._write(subject, cells[3:4], seed=0) == together[3:4]
+    assert s._write(subject, cells[3:4], seed=1) != together[3:4]
+
+
+def test_the_temperature_sharpens(tiny, monkeypatch):
+    monkeypatch.setattr(s, "OWN_TOKENS", 2)
+    cells = [("sad", "rain", i) for i in range(200)]
+
+    def distinct(temperature):
+        monkeypatch.setattr(s, "OWN_TEMPERATURE", temperature)
+        return len({text.split()[0] for text in s._write(tiny(), cells, 0) if text})
+
+    assert distinct(1e-4) == 1 < distinct(0.02) < distinct(1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("w " * 70 + "end. And then", 71),
+        ("w " * 70 + 'end." And then', 71),
+        ("w " * 70 + "end. " + "w " * 20 + "stop! " + "w " * 70, 92),
+        ("Short. " + "w " * 100, 101),  # a sentence that ends before 60 words does not count
+        ("w " * 200, 150),
+    ],
+)
+def test_a_story_is_cut_at_the_end_of_a_sentence(text, kept):
+    assert s.word_count(s._cut(text)) == kept
+
+
+def test_faults_are_counted():
+    texts = {
+        "sad": "Ann was sad as the long grey day went on and on.",  # itself; opens as the next
+        "happy": "Ann was sad as the long grey evening went cheerful.",  # of its family
+        "calm": "Rain as the long grey day went on, and nothing else.",
+        "angry": "Nobody came.",
+    }
+    found = s.faults(Corpus("toy", tuple(Story(text, e) for e, text in texts.items())))
+    assert list(found.values()) == [0.25, 0.5, 0.5, 0]
+    shared = "as the long grey day went on"
+    found = s.faults(Corpus("toy", tuple(Story(f"{w} {shared}.", e) for w, e in zip("pqr", texts, strict=False))))
+    assert list(found.values()) == [0, 0, 0, 1]
+    assert (
+        s.faults(Corpus("own word", (Story("So zestfully!", "zestful"), Story("No.", "wistful"))))[
+            "say the word itself"
+        ]
+        == 0.5
+    )
+
+
+def test_the_course_corpus_has_no_faults(course):
+    assert set(s.faults(course).values()) == {0}
+
+
+def test_the_models_own_stories_are_complete_and_the_datasheet_tells_their_faults():
+    own = load_corpus("own")
+    assert {(x.emotion, x.topic) for x in own} == {(e, t) for e in s.lexicon() for t in s.OWN_TOPICS}
+    assert len(own) == 288 and all(s.word_count(x.text) <= 150 for x in own)
+    sheet = " ".join((s.DATA / "DATASHEET.md").read_text(encoding="utf-8").split())
+    for share in s.faults(own).values():
+        assert f"{round(share * 288)}" in sheet and f"({share:.0%})".replace("%", " %") in sheet

@@ -234,3 +234,50 @@ def test_story_activations_belong_to_the_stories_not_the_neutral_passages(tiny, 
     acts = mean_activations(tiny(), corpus.texts, skip=5)
     torch.testing.assert_close(vectors.stories.blocks, acts.blocks, rtol=1e-4, atol=1e-5)
     assert json.loads(json.dumps(vectors.provenance)) == vectors.provenance
+
+
+# --- Of some of the stories ----------------------------------------------------------------------------
+
+
+def test_vectors_of_a_subset_are_those_of_its_activations(tiny, corpus, vectors):
+    chosen = Corpus("some", tuple(x for x in corpus if x.topic in ("t1", "t3")))
+    sub = v.subset_vectors(vectors, corpus, chosen)
+    fresh = extract(tiny(), chosen, skip=5)
+    assert sub.emotions == fresh.emotions and sub.layers == fresh.layers
+    torch.testing.assert_close(sub.means, fresh.means, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(sub.embed, fresh.embed, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(sub.center, fresh.center, rtol=1e-4, atol=1e-5)
+    assert torch.equal(sub.neutral, vectors.neutral)  # not the stories': the neutral passages are the same
+    assert sub.provenance["corpus"] == "some" and sub.provenance["corpus_sha256"] == chosen.sha256
+    assert v.story_activations(sub, chosen) is sub.stories
+
+
+def test_a_subset_holds_the_layers_whose_stories_were_kept(tmp_path, corpus, vectors):
+    vectors.save(tmp_path / "few.safetensors", story_layers=[1, 3], story_embed=False)
+    few = EmotionVectors.load(tmp_path / "few.safetensors")
+    assert few.layers == (0, 1, 2, 3) and few.stories.held == (1, 3)
+    chosen = Corpus("some", tuple(x for x in corpus if x.emotion != "b"))
+    sub = v.subset_vectors(few, corpus, chosen)
+    assert sub.layers == (1, 3) and sub.emotions == ("a", "c") and sub.embed is None
+    whole = v.subset_vectors(vectors, corpus, chosen)
+    for layer in (1, 3):
+        torch.testing.assert_close(sub.at(layer), whole.at(layer), rtol=0.02, atol=2e-3)
+        assert sub.direction("a", layer).residual_norm == pytest.approx(float(vectors.norms[layer]))
+    for layer in (0, 2, "embed"):
+        with pytest.raises(UnknownName, match="layer"):
+            sub.at(layer)
+    sub.save(tmp_path / "sub.safetensors", story_embed=False)
+    again = EmotionVectors.load(tmp_path / "sub.safetensors", corpus=chosen)
+    assert again.layers == (1, 3) and again.embed is None
+    torch.testing.assert_close(again.at(3), sub.at(3), rtol=0.02, atol=2e-3)
+    assert v.story_activations(again, chosen).held == (1, 3)
+
+
+def test_a_subset_of_something_else_is_refused(corpus, vectors):
+    stranger = Corpus("other", (*corpus.stories[1:], Story("w1", "a", "t0")))
+    with pytest.raises(CorpusError, match="1 of 11 stories are not in 'toy'"):
+        v.subset_vectors(vectors, corpus, stranger)
+    with pytest.raises(CorpusError, match="it has 1 emotion"):
+        v.subset_vectors(vectors, corpus, Corpus("one", tuple(corpus.select("a"))))
+    with pytest.raises(ArtifactError, match="Take the corpus that they were made from"):
+        v.subset_vectors(vectors, stranger, corpus)
