@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from emovec_lite.activations import Layer
 from emovec_lite.errors import disk_errors
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"  # Okabe-Ito, told apart by every kind of colour vision
-MARKS = (("o", BLUE), ("s", ORANGE), ("^", "#009e73"), ("D", "#cc79a7"), ("v", "#f0e442"))
+MARKS = (("o", BLUE), ("s", ORANGE), ("^", "#009e73"), ("D", "#cc79a7"), ("v", "black"))
 _PLACES = {"skipped": ("#dddddd", "///"), "counts": (BLUE, None), "padding": ("white", "...")}
 DIVERGING = "PuOr_r"  # purple below, orange above
 STYLE = {
@@ -31,17 +31,22 @@ STYLE = {
 
 def show(figure: Figure, alt: str | None = None) -> None:
     """Display a figure in a notebook with its alt text (its own, unless `alt` says something better)."""
+    from IPython.display import HTML, display
+
+    display(HTML(as_html(figure, alt)))
+
+
+def as_html(figure: Figure, alt: str | None = None) -> str:
+    """A figure as an HTML image that carries its alt text."""
     import base64
     import html
     import io
-
-    from IPython.display import HTML, display
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     text = html.escape(alt or alt_text(figure), quote=True)
     data = base64.b64encode(buffer.getvalue()).decode()
-    display(HTML(f'<img alt="{text}" src="data:image/png;base64,{data}" style="max-width:100%">'))
+    return f'<img alt="{text}" src="data:image/png;base64,{data}" style="max-width:100%">'
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -204,14 +209,15 @@ def dots(
     title: str,
     null: Sequence[Sequence[float]] | None = None,
     null_label: str = "chance",
+    log: bool = False,
 ) -> Figure:
     """A row a name with a mark a series, over grey dots for what they have to beat (`null`, a list a name)."""
     null = np.full((len(names), 0), np.nan) if null is None else np.asarray(null)
     rows = []
     for i, name in enumerate(names):
-        values = ", ".join(f"{label} {values[i]:.2f}" for label, values in series.items())
+        values = ", ".join(f"{label} {values[i]:.3g}" for label, values in series.items())
         rows.append(
-            f"{name}: {values}" + (f" ({null_label} {null[i].min():.2f} to {null[i].max():.2f})" if null.size else "")
+            f"{name}: {values}" + (f" ({null_label} {null[i].min():.3g} to {null[i].max():.3g})" if null.size else "")
         )
     figure, axes = _figure(7, 0.9 + 0.32 * len(names), f"{title}. In a row each, {xlabel}. {'; '.join(rows)}.")
     height = np.arange(len(names))[::-1]
@@ -220,6 +226,8 @@ def dots(
         axes.plot([], [], "o", color=GREY, ms=4, alpha=0.45, mew=0, label=null_label)
     for (label, values), (marker, colour) in zip(series.items(), MARKS, strict=False):
         axes.plot(values, height, marker, color=colour, ms=7, ls="none", mec="black", mew=0.5, label=label)
+    if log:
+        axes.set_xscale("log")
     low, high = axes.get_xlim()
     if low < 0 < high:
         axes.axvline(0, color=GREY, lw=0.6, zorder=0)
@@ -241,7 +249,7 @@ def curves(
     title: str,
     log: bool = False,
 ) -> Figure:
-    """Lines over numbers, or over names such as tokens; each with its own mark and its name at its end."""
+    """Lines over numbers, or over names such as tokens, each with a mark of its own."""
     named = isinstance(x[0], str)
     summary = "; ".join(
         f"{label}: from {v[0]:.3g} at {x[0]} to {v[-1]:.3g} at {x[-1]}, highest {max(v):.3g} at {x[np.argmax(v)]}"
@@ -284,4 +292,34 @@ def mask_map(mask: Bool[np.ndarray, "text token"], skip: int) -> Figure:
     axes.set_xlim(0, mask.shape[1])
     axes.set_yticks(range(len(mask)), [f"text {i}" for i in range(len(mask))][::-1])
     axes.set_xlabel("token")
+    return figure
+
+
+@_styled
+def layer_map(
+    values: Float[np.ndarray, "row column"],
+    rows: Sequence[Layer],
+    columns: Sequence[Layer],
+    *,
+    label: str,
+    title: str,
+    ylabel: str = "layer",
+    xlabel: str = "layer",
+) -> Figure:
+    """A value for every pair of layers, as shades from 0 or below to 1."""
+    i, j = np.unravel_index(values.argmin(), values.shape)
+    figure, axes = _figure(
+        5.6, 4.6,
+        f"{title}. Map of {label}: {ylabel}s {rows[0]} to {rows[-1]} by {xlabel}s {columns[0]} to {columns[-1]}. "
+        f"Lowest {values[i, j]:.2f}, at {rows[i]} and {columns[j]}; highest {values.max():.2f}; first with last "
+        f"{values[0, -1]:.2f}.",
+    )  # fmt: skip
+    image = axes.imshow(values, cmap="cividis", vmin=min(0, values.min()), vmax=1, origin="lower")
+    for axis, names in ((axes.xaxis, columns), (axes.yaxis, rows)):
+        step = max(1, len(names) // 8)
+        axis.set_ticks(range(0, len(names), step), [str(name) for name in names[::step]])
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.set_title(title, loc="left")
+    figure.colorbar(image, ax=axes, shrink=0.8, label=label)
     return figure

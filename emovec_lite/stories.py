@@ -377,24 +377,31 @@ def generate_corpus(
 
 
 def faults(corpus: Corpus) -> dict[str, float]:
-    """Shares of a corpus's stories that name what they should show, or say what others say too.
-
-    An emotion outside the course's 48 has no listed forms or synonyms: only the word itself can leak.
-    """
-    itself, kin = {}, {}
-    for emotion in corpus.emotions:
-        entry = lexicon().get(emotion, {"forms": [f"{emotion}*"], "family": None, "synonyms": []})
-        family = [e for e in lexicon().values() if e["family"] == entry["family"]]
-        itself[emotion] = _pattern({*entry["forms"]})
-        kin[emotion] = _pattern({*entry["forms"], *(w for e in family for w in (*e["forms"], *e["synonyms"]))})
+    """Shares of a corpus's stories that name what they should show, or say what others say too."""
     openings, runs = _repeated(corpus)
     counts = {
-        "say the word itself": sum(bool(itself[s.emotion].search(s.text)) for s in corpus),
-        "say it or a word of its family": sum(bool(kin[s.emotion].search(s.text)) for s in corpus),
+        "say the word itself": sum(bool(_names(s.emotion, family=False).search(s.text)) for s in corpus),
+        "say it or a word of its family": sum(names_itself(s) for s in corpus),
         "open with the same four words as another": len({i for where in openings.values() for i in where}),
         "share six words in a row with two others or more": len({i for where in runs.values() for i in where}),
     }
     return {what: count / len(corpus) for what, count in counts.items()}
+
+
+def names_itself(story: Story) -> bool:
+    """Whether a story says its emotion, or a word of that emotion's family."""
+    return bool(_names(story.emotion, family=True).search(story.text))
+
+
+@cache
+def _names(emotion: str, family: bool) -> re.Pattern:
+    """An emotion's own forms, with `family` also its synonyms and near-synonyms.
+
+    An emotion outside the course's 48 has no listed forms or synonyms: only the word itself can leak.
+    """
+    entry = lexicon().get(emotion, {"forms": [f"{emotion}*"], "family": None, "synonyms": []})
+    kin = [e for e in lexicon().values() if family and e["family"] == entry["family"]]
+    return _pattern({*entry["forms"], *(word for e in kin for word in (*e["forms"], *e["synonyms"]))})
 
 
 def _own_path(subject: Subject, cells: list[tuple[str, str, int]], seed: int) -> Path:

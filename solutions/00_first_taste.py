@@ -49,8 +49,9 @@ print(prompt + generate(subject, prompt))
 # ## Three lines that steer it
 #
 # Long before you came here, 576 short stories went through this model. In each, somebody is happy, or afraid, or
-# one of 46 other things, though the story never says the word. What the model's activations in the *afraid*
-# stories have that the others lack is a direction: the emotion vector for *afraid*. It ships with the course.
+# one of 46 other things, though the story never says the word. While a model reads, each of its layers passes on long
+# lists of numbers, its **activations**. The *average* difference between the activations in the *afraid* stories and
+# those in all the others is a direction: the emotion vector for *afraid*. It ships with the course.
 #
 # **Predict.** We are going to add that vector to what layer 19 passes on, at every token, and let the model
 # continue the same prompt. Will it say "I am afraid"? Write a story about fear? Produce nonsense? Decide, then run.
@@ -61,8 +62,8 @@ with steer(subject, afraid, strength=0.25):
     print(prompt + generate(subject, prompt))
 
 # %% [markdown]
-# Those are the three lines. The model was not told to write anything frightening, and not one of its weights was
-# changed. When the `with` block ends it is exactly the model it was before.
+# Those are the three lines. We say that the model was **steered**. It was not told to write anything frightening, and not
+# one of its weights (the numbers that training has set) was changed. When the `with` block ends it is exactly the model it was before.
 #
 # The number 0.25 means: a quarter as long as the vectors that usually stand in layer 19. Chapter 06 is about what a
 # good number is, and what it costs.
@@ -85,13 +86,13 @@ for direction in [*directions, *random_directions(afraid, 1)]:
         print(f"{direction.name:>8}: {prompt}{generate(subject, prompt, 30)}\n")
 
 # %% [markdown]
-# Read them against the unsteered text. The random direction changes some words and leaves the tone about where it
-# was. An emotion's own direction changes what the text is *about*. You may also see one of them stumble, repeating
-# itself or losing the thread: a small model pays for every push, and chapter 06 measures the price.
+# Read them against the unsteered text. *Afraid* and *happy* change what the text is about, and *happy* begins to repeat
+# itself: a small model pays for every push, and chapter 06 measures the price. *Angry* does not become angry. This random
+# direction leaves the tone about where it was; another may not. Change the 1 to 5 and look.
 #
 # ## One number instead of an impression
 #
-# Impressions mislead; we want something to count. After "He feels", how much likelier does a word become when its own
+# Impressions of four texts prove little; we want something to count. After "He feels", how much likelier does a word become when its own
 # emotion is added? And how much does it move for 20 random directions of the same length?
 
 # %%
@@ -131,12 +132,13 @@ beaten = sum(value > max(null) for value, null in zip(own, chance, strict=True))
 print(f"own direction above all 20 random ones: {beaten} of {len(names)}")
 show(dots(
     names, {"own direction": own}, null=chance, xlabel="change in log probability of the word after “He feels”",
-    title="Each word when its own emotion is added, and for 20 random directions",
+    title="Each word when its own emotion's vector is added, and for 20 random directions",
 ))  # fmt: skip
 
 # %% [markdown]
-# Not every word moves as it should, and you can see which. That is normal for so small a model, and it is why a
-# picture like this one, with its grey dots, is worth more than a well-chosen quotation.
+# Most words are moved further up by their own emotion's vector than by any random one; *angry* and *proud* are not. That
+# is normal for so small a model. It is why a picture like this one, with its grey dots, is worth more than a well-chosen
+# quotation.
 #
 # ## Where the course goes
 #
@@ -156,7 +158,7 @@ show(circumplex(vectors, layer=19))
 # | 02 From stories to vectors | build emotion vectors by hand from stories |
 # | 03 Do the vectors mean it? | test them on topics they have not seen, against word counts |
 # | 04 The geometry of feeling words | make the picture above, and the null that it has to beat |
-# | 05 Where do models find happiness? | follow it through all the layers |
+# | 05 Where do models find happiness? | follow how pleasant and unpleasant are represented, layer by layer |
 # | 06 Steering | find out how far one can push, and at what price |
 #
 # ## Take away

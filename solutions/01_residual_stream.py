@@ -51,8 +51,8 @@ print(list(zip(subject.tokenizer.convert_ids_to_tokens(ids), ids)))
 #
 # ## From ids to vectors
 #
-# Each id picks one row of the **embedding matrix**. For this model a row has 576 numbers. From here on the model
-# knows nothing of words; it works on one vector a token.
+# Each id picks one row of the **embedding matrix**. For this model a row has 576 numbers; that length is called `d_model`.
+# From here on the model knows nothing of words; it works on one vector for each token.
 
 # %% [markdown]
 # {{exercise 1.1}}
@@ -111,7 +111,7 @@ handle.remove()
 # %% [markdown]
 # Shapes are (batch, token, d_model), here with a batch of one. The last line matters more than it seems. **A hook
 # stays until it is removed**: forget `handle.remove()`, and it runs in every later forward pass, in every cell below,
-# without a word. It is the mistake that costs people an afternoon. Let us make it once.
+# without a word. It is a common mistake and hard to find. Let us make it once.
 #
 # **Predict** what this prints: the function adds 1 to the list each time it runs, and we think we run it once.
 
@@ -170,10 +170,11 @@ read_with_hook = check("1.2", read_with_hook, subject)
 # ```
 #
 # `subject.nn` is the same model, wrapped; `.model.layers[7]` is block 7 by the name that the model itself gives it.
-# The body of the `with` runs while the model does. Two rules, and both will bite you:
+# The body of the `with` runs while the model does. Two rules:
 #
-# - what you make inside vanishes at the end unless its line ends with **`.save()`**;
-# - ask for layers in the **order in which they run**: first 3, then 7.
+# - what you make inside vanishes at the end unless you call **`.save()`** on it inside;
+# - ask for things in the **order in which they run**: first layer 3, then 7; in a block first what it gets, then its
+#   attention, its MLP, and last what it gives.
 
 # %%
 with subject.nn.trace(text):
@@ -250,20 +251,19 @@ def milliseconds(function, repeats=10):
 print(f"hook {milliseconds(read_with_hook):.0f} ms, nnsight {milliseconds(read_with_nnsight):.0f} ms")
 
 # %% [markdown]
-# Hardly a difference: a forward pass of even this small model takes far longer than building a trace. (With a toy
-# model you would see it.)
+# Hardly a difference on a CPU: a forward pass of even this small model takes far longer than building a trace, which
+# costs a few milliseconds.
 #
 # **From here on, what you read and edit yourself is written with nnsight**, because it says what you mean. The
-# library under this course stays on bare hooks all the same. A hook can average on the spot, so that hundreds of
-# stories are read at all layers without ever keeping their tokens; and it needs no names of modules, which differ
-# from model to model.
+# library under this course stays on bare hooks all the same. They need nothing but PyTorch, they work from any thread
+# (the widgets of chapter 06 need that), and on a GPU a few milliseconds a call do count.
 #
 # ## What `hidden_states` hides
 #
-# There is a third way, and most code on the web uses it: `output_hidden_states=True` returns a list of all layers.
+# There is a third way, and most code on the web uses it: `output_hidden_states=True` returns a tuple of all layers.
 # Why does this course never touch it? For three reasons, each of which has spoiled somebody's results.
 #
-# **Predict:** the list should hold layer ℓ at index ℓ + 1, because the embeddings come first. For which layers is
+# **Predict:** it should hold layer ℓ at index ℓ + 1, because the embeddings come first. For which layers is
 # that so?
 
 # %%
@@ -279,12 +279,11 @@ print("not the residual stream after the block:", wrong)
 
 # %% [markdown]
 # First, the index is shifted by one. Second, the last entry is something else: the residual stream *after the
-# model's final norm*. Whoever plots all entries finds a sudden change at the last layer and may write a paragraph
-# about it.
+# model's final norm*. In a plot of all entries there is a sudden change at the last layer, and it is an artefact.
 #
 # The third is the worst. Let a hook add 100 to everything that block 7 puts out.
 #
-# **Predict:** what does the list say about layer 7, and what does the model say next?
+# **Predict:** what does the entry for layer 7 say, what the entry for layer 8, and what do the logits do?
 
 # %%
 handle = subject.blocks[7].register_forward_hook(lambda module, args, output: output + 100)
@@ -293,13 +292,15 @@ with torch.inference_mode():
 handle.remove()
 with torch.inference_mode():
     plain = subject.hf(batch, output_hidden_states=True)
-print("layer 7 in the list moved by", (edited.hidden_states[8] - plain.hidden_states[8]).abs().max().item())
-print("the logits moved by         ", round((edited.logits - plain.logits).abs().max().item(), 1))
+for layer in (7, 8):
+    moved = (edited.hidden_states[layer + 1] - plain.hidden_states[layer + 1]).abs().max().item()
+    print(f"the entry for layer {layer} moved by {moved:.1f}")
+print(f"the logits moved by {(edited.logits - plain.logits).abs().max().item():.1f}")
 
 # %% [markdown]
-# The edit had a great effect on the model, and the list knows nothing of it: it was filled before the hook had its
-# turn. (Whether it is so depends on the version, and even on what was called first.) To see whether an edit arrived,
-# read what the *next* block receives.
+# The edit had a great effect on all that follows, and the entry for layer 7 itself does not show it: it was recorded
+# before the hook had its turn. (Whether it is so depends on the version, and even on which call came first: in a fresh
+# kernel the same entry may show the edit.) To see whether an edit arrived, read what the *next* block receives.
 #
 # ## How long is a residual?
 #
@@ -313,20 +314,27 @@ lengths = {
     f"layer {layer}": read_with_nnsight(subject, text, layer).float().norm(dim=-1).tolist()
     for layer in (0, 5, 12, 20, 29)
 }
-tokens = [token.replace("Ġ", "") for token in subject.tokenizer.convert_ids_to_tokens(ids)]
+tokens = [repr(token.replace("Ġ", "")) for token in subject.tokenizer.convert_ids_to_tokens(ids)]
 show(curves(
     tokens, lengths, xlabel="token", ylabel="norm of the residual", log=True,
     title="Length of each token's residual",
 ))  # fmt: skip
 
 # %% [markdown]
-# Mind the axis: it is logarithmic. The first token, and it alone, is **over a hundred times** as long as the others
-# in the middle layers. It has nothing to do with the word "The" or with the story. Models of this kind learn to park
-# attention that is not needed on the first token, and such *massive activations* are how they do it
-# (arXiv 2402.17762).
+# Mind the axis: it is logarithmic. At layer 12 the first token, and it alone, is **over a hundred times** as long as the
+# others. Has that to do with the word "The"? Let other texts begin with something else.
+
+# %%
+for start in ("The bus had stopped", "Nobody came", "A letter lay there", "Red boats went by"):
+    norms = read_with_nnsight(subject, start, 12).float().norm(dim=-1).tolist()
+    print(f"{start:>20}: {' '.join(f'{value:.0f}' for value in norms)}")
+
+# %% [markdown]
+# It is the place, not the word. Such *massive activations* have been found in many models; attention gathers on the
+# tokens that have them (arXiv 2402.17762), as on a place to look when nothing else is needed.
 #
-# A mean over tokens that includes it is a mean of one token and some noise. That is why this course skips the
-# beginning of each text.
+# A mean over tokens that includes such a token is mostly about that token. That is why this course skips the beginning of
+# each text.
 
 # %% [markdown]
 # {{exercise 1.4}}
@@ -365,8 +373,12 @@ show(curves(
 print(f"at layer 19: {series['skip 1'][19]:.0f} without the first token, {series['skip 0'][19]:.0f} with it")
 
 # %% [markdown]
-# The lower curve is the unit in which this course measures steering: `strength=0.25` at layer 19 means a vector a
-# quarter as long as that. Whoever had taken the upper curve would have pushed many times too hard.
+# They part a little at first, meet at layers 9 and 10, and part for good at layer 11: a single block makes the first token
+# a giant.
+#
+# The lower curve, averaged over the course's stories instead of one sentence, is the unit in which this course measures
+# steering: `strength=0.25` at layer 19 means a vector a quarter as long as that. With the upper curve as the unit,
+# every push would be many times too hard.
 #
 # ## Logit lens
 #
@@ -399,7 +411,7 @@ logit_lens = check("1.5", logit_lens, subject)
 
 # %% [markdown]
 # **Predict:** "The capital of France is" … In which layer does the answer appear? In the middle, gathering strength
-# from there, or late?
+# from there, or late? As a control we follow three other capitals.
 
 # %%
 question = "The capital of France is"
@@ -408,22 +420,24 @@ for layer in (0, 10, 20, 22, 24, 26, 27, 28, 29):
     best = [subject.tokenizer.decode(i) for i in logits.topk(5).indices]
     print(f"layer {layer:>2}: {best}")
 
-answer = subject.tokenizer(" Paris")["input_ids"][0]
-ranks = []
+# %%
+ranks = {capital: [] for capital in ("Paris", "London", "Berlin", "Rome")}
 for layer in range(subject.n_layers):
     logits = logit_lens(subject, read_with_nnsight(subject, question, layer))[-1]
-    ranks.append(1 + int((logits > logits[answer]).sum()))
+    for capital, places in ranks.items():
+        answer = subject.tokenizer(" " + capital)["input_ids"][0]
+        places.append(1 + int((logits > logits[answer]).sum()))
 
-# %%
 show(curves(
-    list(range(subject.n_layers)), {"Paris": ranks}, xlabel="layer", ylabel="rank among all tokens", log=True,
-    title="Where the logit lens ranks “Paris” (1 is the first)",
+    list(range(subject.n_layers)), ranks, xlabel="layer", ylabel="rank among all tokens", log=True,
+    title="Where the logit lens ranks four capitals (1 is the first)",
 ))  # fmt: skip
 
 # %% [markdown]
-# Through most of the depth the lens shows spaces and commas, though the answer must be on its way. The lens reads
-# only what already lies in the *output* directions; a layer may know something and keep it in other ones. What the
-# lens shows is there. What it does not show may be there too.
+# At first all capitals rise together: the lens sees that a capital is wanted. Only in the last blocks does Paris part
+# from the others, and only then is it about *this* question. Below that the lens shows spaces and commas. It reads only
+# what already lies in the *output* directions; a layer may know something and keep it in other ones. What the lens
+# shows is there. What it does not show may be there too.
 #
 # ## Edit one activation
 #
@@ -464,9 +478,10 @@ def add_at(subject, text, layer, position, vector):
 add_at = check("1.6", add_at, subject)
 
 # %% [markdown]
-# Now add something that means something: the emotion vector for *afraid*, at one token only, and as a control twenty
-# random directions of the same length. How do the logits of the *last* token change, over which the edited one has
-# influence only through attention?
+# Now add something that means something: the emotion vector for *afraid*, at one token only, half as long as the
+# residuals there, and as a control twenty random directions of the same length. We measure how far the distribution of
+# the *next* word moves, by the Kullback-Leibler divergence: 0 if nothing changes, and larger the more the two differ
+# (its unit is the *nat*).
 #
 # **Predict:** at which position will the edit matter most for the next word? And can you tell it from a random one?
 
@@ -494,18 +509,18 @@ own = [shift(afraid, position) for position in range(len(positions))]
 chance = [[shift(d, position) for d in random_directions(afraid, 20)] for position in range(len(positions))]
 show(dots(
     [token.replace("Ġ", "") for token in positions], {"afraid": own}, null=chance,
-    xlabel="how far the next word's distribution moves (nats)", title="One edit, at one token of layer 19",
+    xlabel="how far the next word's distribution moves (nats)", title="One edit, at one token of layer 19", log=True,
 ))  # fmt: skip
 
 # %% [markdown]
 # At the last token the edit goes straight into the prediction. From the others it has to be fetched by the attention
-# of the ten blocks that remain, and little of it arrives: a whisper. It is one reason why steering adds its vector
-# at *every* token, as you saw in chapter 00.
+# of the ten blocks that remain, and little of it arrives. While the model writes, every new token is the last one in
+# its turn; so steering adds its vector at *every* token, as you saw in chapter 00.
 #
-# And look at the grey dots: the emotion moves the prediction no further than random directions do. Then is it
+# And look at the grey dots: the emotion vector moves the prediction no further than random directions do. Then is it
 # nothing special? **How far** is the wrong question. Any push moves things. The question is **where to**.
 #
-# **Predict** which words gain most after "She opened the door and saw", with *afraid* and with a random direction.
+# **Predict** which words gain most after "She opened the door and saw", with the vector for *afraid* and with random ones.
 
 # %%
 def gains(direction, position=len(positions) - 1, n=8):
@@ -522,18 +537,19 @@ for direction in random_directions(afraid, 3):
     print(f"{direction.name}:", gains(direction))
 
 # %% [markdown]
-# Judge for yourself which of the four lists has a theme. On the default model, the first *random* direction raises
-# *death*, *danger* and *tears*, and could pass for fear more easily than fear itself. It was drawn blindly. A list of
-# words convinces quickly, and that is its danger: one can see a theme in almost anything. Chapter 03 replaces this
-# look by tests that could fail.
+# (Tokens can be names, or pieces of words.) On the default model the list for *afraid* has *shock*, *screaming* and
+# *flames*. But the first **random** direction has *death*, *danger* and *tears*, and it was drawn blindly. A list of words
+# convinces quickly, and that is its danger: one can see a theme in almost anything. Chapter 03 replaces this look by
+# tests that could fail.
 #
 # ## Take away
 #
 # - The **residual stream** is a running sum; layer ℓ is what block ℓ hands on.
 # - A **hook** and an **nnsight trace** read the same tensor. Remove the one, `.save()` in the other.
-# - `hidden_states` is shifted by one, normed at the end, and blind to edits.
+# - `hidden_states` is shifted by one, normed at the end, and may miss an edit at the layer where it was made.
 # - The **first token** is huge. Skip it, or every mean is about it.
-# - An edit is real when the next block receives it and a control moves less.
+# - An edit has *arrived* when the next block receives it. It *means* something only if it moves the model where it
+#   should, and random edits do not.
 #
 # ## Three questions
 

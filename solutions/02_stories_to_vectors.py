@@ -53,6 +53,9 @@ for story in (corpus.select("relieved")[4], corpus.select("jealous")[7]):
 # 2. **centre**: the mean over an emotion's stories, minus the mean over all emotions;
 # 3. **denoise**: take out the directions in which even neutral text varies.
 #
+# To *pool* is to make one vector of many, here by the mean. A *direction* is a vector of which only the way it points
+# counts, not its length.
+#
 # To keep this chapter quick, we work with four emotions, six topics, and layer 14, half-way up.
 
 # %%
@@ -83,7 +86,7 @@ show(mask_map(batch["attention_mask"].bool().numpy(), skip))
 # {{exercise 2.1}}
 #
 # Write `mean_pool(residual, mask, skip)`. It gets residuals (text, token, d_model), padded on the right, and the mask
-# (text, token), True where a token is real; it returns each text's mean over its real tokens from position `skip` on,
+# (text, token), True where a token is real. It returns each text's mean over its real tokens from position `skip` on,
 # (text, d_model).
 #
 # This is the exercise in which most goes wrong in real code, and nothing crashes when it does.
@@ -152,7 +155,7 @@ read_stories = check("2.2", read_stories, subject)
 
 # %% [markdown]
 # Read all the stories of our four emotions, and the 60 neutral passages that step 3 will need: plain facts, without
-# feeling. Four at a time, with a bar, and nothing is lost if you interrupt it.
+# feeling. Four at a time, with a bar; what has been read is kept, so that you can interrupt the cell and run it again.
 
 # %%
 from tqdm.auto import tqdm
@@ -160,10 +163,16 @@ from tqdm.auto import tqdm
 neutral_texts = load_neutral()
 
 
+kept_rows = {}
+
+
 def read_all(texts, read=read_stories, size=4):
     """Each text's mean residual, some texts at a time."""
-    starts = tqdm(range(0, len(texts), size), desc="Reading")
-    return torch.cat([read(subject, texts[i : i + size], layer, skip) for i in starts])
+    batches = [tuple(texts[i : i + size]) for i in range(0, len(texts), size)]
+    for batch in tqdm(batches, desc="Reading"):
+        if (read, batch) not in kept_rows:
+            kept_rows[read, batch] = read(subject, batch, layer, skip)
+    return torch.cat([kept_rows[read, batch] for batch in batches])
 
 
 stories, neutral = read_all(four.texts), read_all(neutral_texts)
@@ -173,7 +182,8 @@ print(stories.shape, neutral.shape)
 # ## Centre: what all stories share
 #
 # **Predict:** take the mean over the *happy* stories and the mean over the *sad* ones. What is the cosine between
-# the two? Opposite emotions: below zero? About zero? Above?
+# the two? (The cosine is 1 for vectors that point the same way, 0 for unrelated ones, and -1 for opposite ones.) And
+# between the happy stories and the *neutral passages*?
 
 # %%
 labels = four.labels
@@ -185,11 +195,16 @@ def cosine(a, b):
     return torch.nn.functional.cosine_similarity(a, b, dim=-1)
 
 
-print(f"happy and sad: {cosine(plain[emotions.index('happy')], plain[emotions.index('sad')]):.4f}")
+happy, sad = plain[emotions.index("happy")], plain[emotions.index("sad")]
+print(f"happy and sad:     {cosine(happy, sad):.3f}")
+print(f"happy and neutral: {cosine(happy, neutral.mean(dim=0)):.3f}")
+largest = happy.square().topk(2).values.sum() / happy.square().sum()
+print(f"the two largest of the {len(happy)} numbers hold {largest:.2f} of the squared length")
 
 # %% [markdown]
-# All but the same vector. Both are stories, both are English, both are about people and things, and that is nearly
-# all there is in a mean. What we want is the little rest.
+# Almost the same vector. But that is not because happy and sad are alike: the neutral passages agree with the happy
+# stories nearly as well. A mean of residuals is mostly what *any* text has at this layer, and most of that sits in two
+# very large numbers. What we want is the small rest.
 
 # %% [markdown]
 # {{exercise 2.3}}
@@ -239,6 +254,10 @@ show(dots(
 #
 # ## Denoise: what neutral text varies in
 #
+# A **principal component** is a direction in which a set of vectors varies most; the second is the one in which they vary
+# most apart from the first, and so on. A singular value decomposition (SVD) finds them all, *orthonormal*: at right
+# angles to each other, with length 1.
+#
 # Some directions vary in any text: long sentences or short ones, past or present, dialogue or none. If the sad
 # stories happen to have longer sentences, "long sentences" ends up in the vector for *sad*. The recipe finds the
 # main directions in which **neutral** text varies and takes them out of every emotion vector.
@@ -249,7 +268,7 @@ show(dots(
 # {{exercise 2.4}}
 #
 # Write `neutral_basis(values, variance)`: the fewest principal components of the passages (text, d_model) that
-# together hold **at least** that share of their variance; a row each, orthonormal, (component, d_model).
+# together hold **at least** that share of their variance. One row for each, orthonormal: (component, d_model).
 #
 # <details><summary>Hint 1</summary>
 # Subtract the mean passage. `torch.linalg.svd(x, full_matrices=False)` gives `U, S, Vh`: the directions are the rows of
@@ -308,20 +327,31 @@ def remove(vectors, basis):
 remove = check("2.5", remove)
 
 # %% [markdown]
-# **Predict:** how much of each emotion vector is lost, as a share of its squared length? If the emotions had nothing
-# to do with the neutral directions, each would lose about (number of components) / 576.
+# **Predict:** how much of each emotion vector is lost, as a share of its squared length? Two controls: vectors drawn at
+# random, and vectors built from the same stories with their labels **shuffled**.
 
 # %%
-kept = remove(centred, basis)
-lost = 1 - kept.square().sum(dim=1) / centred.square().sum(dim=1)
-for emotion, value in zip(emotions, lost.tolist()):
-    print(f"{emotion:>7}: {value:.3f} lost")
-print(f"expected of vectors drawn at random: {len(basis) / subject.d_model:.3f}")
+import random
+
+
+def lost(vectors):
+    """The share of squared length that goes with the neutral directions, for each vector."""
+    return (1 - remove(vectors, basis).square().sum(dim=1) / vectors.square().sum(dim=1)).tolist()
+
+
+order = random.Random(0)
+shuffled = [lost(centre(stories, order.sample(labels, len(labels)))) for _ in range(100)]
+show(dots(
+    emotions, {"lost": lost(centred)}, null=list(zip(*shuffled)), null_label="labels shuffled",
+    xlabel="share of squared length lost", title="What denoising takes from each vector",
+))  # fmt: skip
+print(f"vectors drawn at random would lose about {len(basis) / subject.d_model:.3f}")
 
 # %% [markdown]
-# Far more than chance: these few directions carry a good part of what sets the emotions' stories apart. Is all of
-# that noise? Nobody can be sure. The authors of the recipe report that vectors with and without this step give
-# qualitatively the same results; chapter 04 lets you compare.
+# Far more than vectors drawn at random would lose, but no more than the same stories lose with their labels shuffled. So
+# these few directions hold a good part of what makes *any* two groups of stories differ, and nothing special to
+# emotions. That is the reason to remove them. (The authors of the recipe report that vectors with and without this step
+# give qualitatively the same results.)
 
 # %% [markdown]
 # {{exercise 2.6}}
@@ -374,8 +404,8 @@ print(f"relative difference: {difference:.1e}")
 # story among longer ones those are padding. Its own beginning slips into the mean; and where there is enough padding,
 # the giant first token does.
 #
-# **Predict:** read in batches of twelve, how many of the 24 stories come out visibly different? And the four emotion
-# vectors?
+# **Predict:** read in batches of twelve, how many of the 24 stories have a cosine below 0.99 with what they should be?
+# And what becomes of the four emotion vectors?
 
 # %%
 def read_wrongly(subject, texts, layer, skip):
@@ -403,19 +433,18 @@ show(dots(
 ))  # fmt: skip
 
 # %% [markdown]
-# Nearly all the stories seem fine. A single one had so much padding that its giant first token slipped in. Yet **all
-# four** emotion vectors are ruined, not only its own: it moved the mean over emotions, and that is subtracted from
-# every one of them. The plain means still look alike, and a test that compares those with some tolerance would pass.
-# No error, no warning. (An independent replication of the paper read thousands of answers at the wrong place through
-# left padding, and at first reported two effects as missing that were there.)
+# Nearly all the stories seem fine. **One** did it: it has just 30 places of padding, so that its giant first token is the
+# first one that counts. It spoils the mean of its own emotion; and because the mean over emotions is subtracted from
+# every row, it spoils **all four**. The plain means still look alike, and a test that compares those with some tolerance
+# would pass. No error, no warning.
 #
 # Two lessons. **Judge a mistake where it matters**, in the differences between emotions. And compare what you read in
 # a batch with what you read alone: they must be the same, and here they are not.
 #
 # ## Save, load, and know where it came from
 #
-# A file of vectors is worth little if nobody knows which model, which stories and which settings made it. `save`
-# writes them along; `load` refuses what does not belong.
+# A file of vectors is worth little if nobody knows its **provenance**: which model, which stories and which settings made
+# it. `save` writes them along, with a fingerprint (SHA-256) of weights and stories; `load` refuses what does not belong.
 
 # %%
 import tempfile
@@ -444,11 +473,11 @@ except ArtifactError as error:
 #
 # The vectors for all 48 emotions and all layers come with the course; `load_or_compute()` says whether it loaded or
 # computed them. One question before we trust them. Each emotion has twelve stories. If its vector is about the
-# *emotion*, then six of them and the other six, on other topics, should give nearly the same vector. If it is about
-# those particular stories, they will not.
+# *emotion*, then six of them and the other six, on other topics, should give vectors that are more alike than those of
+# different emotions. If it is about those particular stories, they will not.
 #
-# So: build all vectors from six topics, build them again from the other six, and see whether each emotion's nearest
-# counterpart is itself. The control is the same with **token embeddings**, which know the words but not the text.
+# So: build all vectors from six topics, build them again from the other six, and see whether, of the 48 vectors of the
+# other half, the most similar one is the same emotion's. The control is the same with **token embeddings**, which know the words but not the text.
 #
 # **Predict** for how many of the 48 emotions it is (by luck it would be one), at layer 14 and at the embeddings.
 
@@ -469,7 +498,8 @@ def similarities(layer):
 for place in (layer, "embed"):
     similarity = similarities(place)
     own = similarity.diagonal()
-    print(f"{place}: {int((own == similarity.max(dim=1).values).sum())} of {len(own)} emotions find themselves")
+    hits = int((own == similarity.max(dim=1).values).sum())
+    print(f"layer {place}: {hits} of {len(own)} emotions find themselves")
 
 # %%
 similarity = similarities(layer)
@@ -484,8 +514,9 @@ show(dots(
 
 # %% [markdown]
 # Most emotions find themselves, among 48, in stories on topics that their first half never touched; the embeddings
-# do so far more rarely. Note the size as well: even the right pair is far from a cosine of 1. Six stories make a
-# noisy vector, and some of every vector here is about its stories.
+# do so far more rarely. But look at *sad*, one of the four that you have built: its two halves have almost nothing in
+# common. And even for the others the right pair is far from a cosine of 1. Six stories make a noisy vector, and some of
+# every vector here is about its stories. Remember which ones failed when a later chapter shows them.
 #
 # Whether it is the *meaning* that the two halves share, or words that go with an emotion on any topic, is the
 # question of chapter 03.
@@ -494,8 +525,8 @@ show(dots(
 #
 # - **Pool** over a story's own tokens: mask, skip, right padding. Test: alone and in a batch, the same.
 # - **Centre** over emotions; what is left is small, and it is all that matters.
-# - **Denoise** with what neutral text varies in; it takes more than you would think.
-# - A mistake that is invisible in the raw means can be plain in the differences.
+# - **Denoise** with what neutral text varies in; it takes as much from shuffled labels as from emotions.
+# - A mistake that looks small in the raw means can be large in the differences.
 # - Vectors without **provenance** are numbers.
 #
 # ## Three questions
@@ -512,3 +543,6 @@ quiz("02")
 
 # %%
 progress()
+
+# %% [markdown]
+# Next: [03 Do the vectors mean it?](03_do_they_mean_it.ipynb).

@@ -180,8 +180,13 @@ class Answer:
             raise Blank from error
         except UnboundLocalError as error:
             raise NotYet(
-                f"{_first_line(error)}{self._where(error)}. If it is made inside a trace: values vanish when the "
-                "trace ends, unless you end their line with `.save()`."
+                f"{_first_line(error)}{self._where(error)}. What is made inside a trace vanishes when the trace ends, "
+                "unless you call `.save()` on it inside. (A list made inside vanishes even if its entries were saved: "
+                "make it before the `with`.)"
+            ) from error
+        except SyntaxError as error:
+            raise NotYet(
+                f"{_first_line(error)}. nnsight runs the body of a trace somewhere else: put `return` after the `with`."
             ) from error
         except Exception as error:
             raise NotYet(
@@ -205,7 +210,8 @@ class Answer:
         if isinstance(result, (np.ndarray, np.generic, float, int)):
             result = torch.as_tensor(result)
         if not isinstance(result, torch.Tensor):
-            inside = " (use torch.stack to make one tensor of several)" if isinstance(result, (list, tuple)) else ""
+            stack = isinstance(result, (list, tuple)) and any(isinstance(x, torch.Tensor) for x in result)
+            inside = " (torch.stack makes one tensor of several)" if stack else ""
             raise NotYet(f"`{self.name}` should return a tensor, not a {type(result).__name__}{inside}.")
         found = tuple(result.shape)
         if found != shape:
@@ -249,7 +255,7 @@ def close(a: Tensor, b: Tensor, tolerance: float = 1e-3) -> bool:
 
 
 @contextmanager
-def left_as_it_was(subject: Subject) -> Iterator[None]:
+def left_as_it_was(subject: Subject, when: str = "after your function returned") -> Iterator[None]:
     """`NotYet` if the block leaves a hook on the model; takes it off first, so that the next try starts clean."""
     before = {id(hooks): set(hooks) for hooks in _hooks(subject)}
     try:
@@ -260,7 +266,7 @@ def left_as_it_was(subject: Subject) -> Iterator[None]:
             del hooks[key]
     expect(
         not left,
-        "Your hook is still on the model after your function returned, and will run in every later forward pass. "
+        f"Your hook is still on the model {when}, and will run in every later forward pass. "
         "Keep what `register_forward_hook` gives you and call `.remove()` on it, best in a `finally:`. "
         "(The check has taken it off this time.)",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,7 @@ def check_embed(answer: Answer, subject: Subject) -> Iterator[str]:
             (n + 1, d): "You have a token too many: something was added in front or at the end. This course reads raw "
             "text, with no special token that the tokenizer does not add by itself.",
             (n,): "Those are the ids. Each of them picks one row of the embedding matrix.",
+            (1, n): "Those are the ids. Each of them picks one row of the embedding matrix.",
         },
     )  # fmt: skip
     yield "what block 0 receives"
@@ -144,9 +146,23 @@ def _check_reading(answer: Answer, subject: Subject) -> Iterator[str]:
     expect(close(got, want), "Right for one text and wrong for another: does your function use its argument?")
 
 
+class Broken(Exception):
+    """What a block raises when the check wants a forward pass to fail."""
+
+
 @exercise("1.2", "Read a layer with a hook", difficulty=2, importance=5, minutes=8, reference=read_with_hook)
 def check_read_with_hook(answer: Answer, subject: Subject) -> Iterator[str]:
     yield from _check_reading(answer, subject)
+    yield "nothing left behind when the model fails"
+
+    def fail(module, args):
+        raise Broken
+
+    with left_as_it_was(subject, "when the forward pass failed"):
+        handle = subject.blocks[-1].register_forward_pre_hook(fail)
+        with contextlib.suppress(Broken):
+            answer.function(subject, SHORT, 0)
+        handle.remove()
 
 
 @exercise("1.3", "Read it again with nnsight", difficulty=2, importance=5, minutes=6, reference=read_with_nnsight)
@@ -160,7 +176,12 @@ def check_mean_norm(answer: Answer, subject: Subject) -> Iterator[str]:
 
     yield "a number"
     tiny = torch.tensor([[30.0, 40.0], [3.0, 4.0], [-3.0, -4.0], [0.0, 2.0]])
-    one_number = {(3,): "One number a token: now take their mean.", (4,): "One number a token: now take their mean."}
+    one_each = "One number for each token: now take their mean."
+    one_number = {
+        (3,): one_each,
+        (4,): one_each,
+        (2,): "Lengths along the tokens (dim 0). Each *token* has a length: dim=-1.",
+    }
     got = answer.tensor(tiny, 1, shape=(), axes="", hints=one_number)
     yield "mean of lengths"
     kept = tiny[1:]
@@ -175,6 +196,9 @@ def check_mean_norm(answer: Answer, subject: Subject) -> Iterator[str]:
             "0.": tiny[2:].norm(dim=-1).mean(),
             "You added up absolute values (the L1 norm). Length is the square root of the sum of "
             "squares.": kept.abs().sum(dim=-1).mean(),
+            "`.norm()` without `dim` is the length of all the numbers together. Each token has its own: "
+            "`dim=-1`.": kept.norm(),
+            "You took the lengths along the tokens (dim 0). Each *token* has a length: dim=-1.": kept.norm(dim=0).mean(),
             "Those are squared lengths: a square root is missing.": kept.square().sum(dim=-1).mean(),
         },
         "Not the mean length of the tokens from `skip` on: for lengths 50, 5, 5, 2 and skip 1 it is 4.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Bool, Float
 
-from emovec_lite.course.checks import Answer, agree, close, exercise, expect, left_as_it_was
+from emovec_lite.course.checks import Answer, NotYet, agree, close, exercise, expect, left_as_it_was
 from emovec_lite.vectors import centred_means, neutral_components, project_out
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def check_mean_pool(answer: Answer) -> Iterator[str]:
             ),
             "You skipped one token too few. With skip 2 the first token that counts is token 2, counted from "
             "0.": mean_pool(residual, mask, 1),
+            "The sum is right, the divisor is not: you divided by the padded length minus `skip`. Every story has its own "
+            "number of tokens.": total / (mask.shape[1] - 2),
             "Those are sums. Divide each by its own number of kept tokens.": total,
             "The sum is right, the divisor is not: you divided by all the real tokens, the skipped ones "
             "included.": total / mask.sum(dim=1, keepdim=True),
@@ -122,7 +124,12 @@ def check_centre(answer: Answer) -> Iterator[str]:
     yield "one row an emotion"
     values = torch.tensor([[4.0, 0.0], [6.0, 0.0], [0.0, 9.0], [2.0, 9.0], [4.0, 9.0]])
     labels = ["sad", "sad", "calm", "calm", "calm"]
-    hints = {(5, 2): "One row a story. Average the stories of each emotion first."}
+    hints = {
+        (5, 2): "One row for each story. Average the stories of each emotion first.",
+        (2, 5, 2): "`labels` is a list, so `labels == emotion` is simply False. Use `[label == emotion for label in "
+        "labels]`.",
+        (2,): "One row for each emotion: average over its stories (dim 0), not over d_model.",
+    }
     got = answer.tensor(values, labels, shape=(2, 2), axes="emotion d_model", hints=hints)
     yield "minus the mean over emotions"
     calm, sad = values[2:].mean(dim=0), values[:2].mean(dim=0)
@@ -257,7 +264,16 @@ def check_read_stories(answer: Answer, subject: Subject) -> Iterator[str]:
     layer, skip, n, d = subject.n_layers // 2, 4, len(TEXTS), subject.d_model
     hints = {(d,): "One row for all the stories together. Pool each by itself."}
     with left_as_it_was(subject):
-        got = answer.tensor(subject, TEXTS, layer, skip, shape=(n, d), axes="text d_model", hints=hints)
+        try:
+            got = answer.tensor(subject, TEXTS, layer, skip, shape=(n, d), axes="text d_model", hints=hints)
+        except NotYet as problem:
+            first = "size of tensor a" in str(problem) or "must match" in str(problem)
+            expect(
+                not first,
+                f"{problem} Did you save `.output[0]`? That is the first story only. Here every story of the batch is "
+                "wanted: `.output`, no `[0]`.",
+            )
+            raise
     yield "just what mean_activations reads"
     reading = mean_activations(subject, TEXTS, skip)
     ids, mask = pad_right(tokenize(subject, TEXTS), subject.tokenizer.pad_token_id, subject.device)

@@ -21,6 +21,9 @@ _ALL = [
     Chapter("00", "00_first_taste", "A first taste", 15),
     Chapter("01", "01_residual_stream", "Inside the residual stream", 45),
     Chapter("02", "02_stories_to_vectors", "From stories to vectors", 60),
+    Chapter("03", "03_do_they_mean_it", "Do the vectors mean it?", 60),
+    Chapter("04", "04_geometry", "The geometry of feeling words", 60),
+    Chapter("05", "05_where_is_happiness", "Where do models find happiness?", 60),
 ]
 CHAPTERS: dict[str, Chapter] = {chapter.number: chapter for chapter in _ALL}
 

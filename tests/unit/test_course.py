@@ -245,7 +245,7 @@ def test_the_course_version_does_not_pass_for_an_answer(doubling):
 @pytest.mark.parametrize("answer, message", [
     (lambda x: None, "returned nothing. Did you forget `return`"),
     (lambda x: x[:1], "Expected shape (2,) (pair 2), got (1,). One is missing."),
-    (lambda x: [x, x], "not a list (use torch.stack"),
+    (lambda x: [x, x], "not a list (torch.stack makes"),
     (lambda x: x / 0, "returned infinity"),
     (lambda x: x * 0 / 0, "returned NaN"),
     (lambda x: x.add_(x), "changed one of its inputs in place"),
@@ -270,7 +270,7 @@ def test_an_error_names_the_learners_own_line(doubling):
             y = x
         return y
 
-    assert "unless you end their line with `.save()`" in assess("9.1", unsaved).message
+    assert "unless you call `.save()` on it inside" in assess("9.1", unsaved).message
 
 
 def test_a_check_that_trips_over_an_answer_says_so_without_a_traceback(doubling):

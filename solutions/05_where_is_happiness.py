@@ -1,0 +1,432 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 05 · Where do models find happiness?
+#
+# {{badges}}
+#
+# **You will** follow valence and arousal through all the layers, with the band that chance reaches and with the
+# embeddings as the place where the words come in; compare layers with layers, and vectors from one corpus with vectors
+# from another; see what too few stories and entangled topics do; and answer the title in one paragraph, with numbers.
+#
+# **You need** chapter 04. 60 minutes. The cells take {{measured}} of memory on two cores, without a GPU; the model itself
+# is hardly needed.
+#
+# {{box}}
+
+# %%
+# setup
+
+# %%
+import numpy as np
+
+from emovec_lite import load_corpus, load_or_compute, show
+from emovec_lite.course import check, progress, quiz
+from emovec_lite.geometry import align, best_pc_r, compare, ridge_r
+from emovec_lite.plots import curves, dots, layer_curve, layer_map
+
+corpus, vectors = load_corpus(), load_or_compute()
+names, layer = list(vectors.emotions), 19
+
+# %% [markdown]
+# ## Valence by depth
+#
+# The question of the title is a question about layers. For each, two numbers: the best of the first five components, and
+# the ridge axis that predicts emotions it has not seen. Beside them the band that the *best of all layers* reaches when
+# ratings are shuffled, 2,000 times.
+#
+# **Predict** the shape of the curve: where does it begin, where is its top, does it fall at the end?
+
+# %%
+valence, valence_embed = align(vectors, "valence"), align(vectors, "valence", ["embed"])
+show(layer_curve(valence, valence_embed))
+where, best = valence.best_ridge
+print(f"embeddings {valence_embed.ridge_r[0]:.2f}, layer 0 {valence.ridge_r[0]:.2f}, best {best:.2f} at layer {where}, "
+      f"last layer {valence.ridge_r[-1]:.2f}")  # fmt: skip
+
+# %% [markdown]
+# {{exercise 5.1}}
+#
+# Write `above_the_band(curve, null)`: the layers whose value lies above the 95th percentile of the null. The null holds, for
+# each shuffle, the best of all layers.
+#
+# <details><summary>Hint 1</summary>
+# One limit for all layers: `np.quantile(null, 0.95)`.
+# </details>
+# <details><summary>Hint 2</summary>
+# `enumerate(curve)` counts the layers from 0.
+# </details>
+
+# %%
+def above_the_band(curve, null):
+    """The layers whose value lies above the 95th percentile of the null: a list of numbers."""
+    ### BEGIN SOLUTION
+    limit = np.quantile(null, 0.95)
+    return [layer for layer, value in enumerate(curve) if value > limit]
+    ### END SOLUTION
+
+
+above_the_band = check("5.1", above_the_band)
+
+# %%
+pc = abs(valence.pc_r).max(axis=1)
+print("ridge axis above the band at layers", above_the_band(valence.ridge_r, valence.ridge_null))
+print("best component above the band at  ", above_the_band(pc, valence.pc_null))
+print("which component is the best:      ", (abs(valence.pc_r).argmax(axis=1) + 1).tolist())
+print(f"p = {valence.ridge_p:.4f} (ridge), {valence.pc_p:.4f} (component), for the best of all layers")
+
+# %% [markdown]
+# Three things. The ridge axis is above the band at every layer, and the **embeddings** hold a good part of it: words for
+# pleasant things lie apart from words for unpleasant ones before any block has run. What the blocks add is the rise from
+# there. And the best *component* tells a different story, of valence that arises half-way up: because *which* component
+# carries it changes from layer to layer. Had you followed PC1 only, what would you have written?
+
+# %%
+show(curves(
+    list(range(vectors.n_layers)),
+    {"PC1 alone": abs(valence.pc_r[:, 0]), "best of PCs 1 to 5": pc, "ridge, emotions held out": valence.ridge_r},
+    xlabel="layer", ylabel="correlation with human valence", title="Three answers to one question",
+))  # fmt: skip
+
+# %% [markdown]
+# ## And arousal?
+#
+# **Predict:** arousal with valence taken out. Will it rise with depth as valence does?
+
+# %%
+arousal, arousal_embed = align(vectors, "arousal"), align(vectors, "arousal", ["embed"])
+show(layer_curve(arousal, arousal_embed))
+place, top = arousal.best_ridge
+print(f"embeddings {arousal_embed.ridge_r[0]:.2f}, best {top:.2f} at layer {place}")
+
+# %% [markdown]
+# Arousal is nearly all there at the embeddings, and depth adds next to nothing. A sweep without the embeddings would have
+# shown a fine high curve, "arousal at every layer", and been misunderstood.
+#
+# ## Do layers agree with each other?
+#
+# Ratings are one way to look at a geometry. Another needs no people: compare it with that of another layer. Vectors of
+# two layers cannot be compared number by number, for the axes are not the same. But *who is near whom* can be.
+
+# %% [markdown]
+# {{exercise 5.2}}
+#
+# Write `rsa(a, b)`: Spearman's rank correlation between the cosines of all pairs of emotions in `a` (emotion, d_a) and the
+# same pairs in `b` (emotion, d_b). It is called representational similarity analysis.
+#
+# <details><summary>Hint 1</summary>
+# Each pair once, and no emotion with itself: `np.triu_indices(n, k=1)`.
+# </details>
+# <details><summary>Hint 2</summary>
+# `scipy.stats.spearmanr(x, y).statistic`, where x and y are the cosines at those places.
+# </details>
+
+# %%
+from scipy.stats import spearmanr
+
+
+def rsa(a, b):
+    """Spearman's rho between the cosines of all pairs of emotions in a and in b."""
+    ### BEGIN SOLUTION
+    def pairs(vectors):
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (unit @ unit.T)[np.triu_indices(len(vectors), k=1)]
+
+    return spearmanr(pairs(a), pairs(b)).statistic
+    ### END SOLUTION
+
+
+rsa = check("5.2", rsa)
+
+# %%
+similarity = compare(vectors, vectors, rsa)
+layers = list(range(vectors.n_layers))
+show(layer_map(
+    similarity, layers, layers, label="RSA (Spearman's rho)", title="How alike are the geometries of two layers?",
+))  # fmt: skip
+
+# %% [markdown]
+# A slow drift, with neighbours nearly the same, and no sudden change in the middle.
+#
+# Another measure of the same thing is **CKA**. It is 1 for vectors that are turned and scaled, and many papers report it.
+
+# %% [markdown]
+# {{exercise 5.3}}
+#
+# Write `cka(a, b)`, the linear one: centre both over emotions; K = a aᵀ, L = b bᵀ; then the sum of K ∘ L over the root of (sum
+# of K ∘ K) times (sum of L ∘ L).
+#
+# <details><summary>Hint 1</summary>
+# `∘` is element by element. Centre with `x - x.mean(axis=0)`.
+# </details>
+# <details><summary>Hint 2</summary>
+# `(K * L).sum() / np.sqrt((K * K).sum() * (L * L).sum())`.
+# </details>
+
+# %%
+def cka(a, b):
+    """Linear centred kernel alignment of two sets of vectors of the same emotions."""
+    ### BEGIN SOLUTION
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    k, m = a @ a.T, b @ b.T
+    return (k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum())
+    ### END SOLUTION
+
+
+cka = check("5.3", cka)
+
+# %% [markdown]
+# **Predict** the CKA of our layer-19 vectors with **random numbers** of the same shape. And the RSA?
+
+# %%
+from emovec_lite.geometry import linear_cka
+
+here = vectors.at(layer).double().numpy()
+noise = np.random.default_rng(0).normal(size=here.shape)
+print(f"with noise:    CKA {cka(here, noise):.2f}, RSA {rsa(here, noise):.2f}, "
+      f"debiased CKA {linear_cka(here, noise):.2f}")  # fmt: skip
+above = vectors.at(layer + 5).double().numpy()
+print(f"with layer 24: CKA {cka(here, above):.2f}, RSA {rsa(here, above):.2f}, "
+      f"debiased CKA {linear_cka(here, above):.2f}")  # fmt: skip
+
+# %% [markdown]
+# Plain CKA gives a considerable "similarity" with noise. With many more dimensions than emotions, each emotion is like
+# itself and like nothing else, on both sides, and plain CKA counts that as agreement. RSA leaves the diagonal out, and so
+# does the debiased CKA. Whoever reports CKA between models must show this control.
+#
+# ## Whose stories?
+#
+# Our stories were written for this course. In the paper the model writes its own. So we let SmolLM2 write 288 stories, six
+# for each emotion, with the instruction never to use the word; extracted vectors from them; and shipped both.
+
+# %%
+own_corpus = load_corpus("own")
+own = load_or_compute(own_corpus)
+for story in (own_corpus.select("lonely")[1], own_corpus.select("proud")[3]):
+    print(f"[{story.emotion}] {story.text[:330]} ...\n")
+
+# %% [markdown]
+# **Predict** the RSA between the two sets of vectors, at layer 19. (Neighbouring layers come near 1.)
+
+# %%
+theirs = own.at(layer).double().numpy()
+print(f"course stories and own stories: RSA {rsa(here, theirs):.2f}")
+
+# %% [markdown]
+# Practically none. (And did you notice the second story? We come to that.) "The model's own stories give another geometry"? Careful. There are two reasons for a low
+# agreement: the two are *different*, or one of them is *noise*. A set of vectors that does not agree with itself cannot
+# agree with anything.
+
+# %% [markdown]
+# {{exercise 5.4}}
+#
+# Write `split_half(stories, labels, topics, first)`: centred vectors from the stories whose topic is in `first`, the same from
+# all other stories, and the RSA of the two. `stories` is a torch tensor (text, d_model).
+#
+# <details><summary>Hint 1</summary>
+# Twice the same: rows, means for each emotion (in alphabetical order), minus their mean. Then your `rsa`.
+# </details>
+# <details><summary>Hint 2</summary>
+# `rows = [i for i, topic in enumerate(topics) if topic in first]`. `rsa` works with numpy: `.double().numpy()`.
+# </details>
+
+# %%
+def split_half(stories, labels, topics, first):
+    """RSA between vectors from the topics in `first` and vectors from all other topics."""
+    ### BEGIN SOLUTION
+    halves = []
+    for wanted in (True, False):
+        means = []
+        for emotion in sorted(set(labels)):
+            rows = [i for i, label in enumerate(labels) if label == emotion and (topics[i] in first) == wanted]
+            means.append(stories[rows].mean(dim=0).double().numpy())
+        halves.append(np.stack(means) - np.mean(means, axis=0))
+    return rsa(*halves)
+    ### END SOLUTION
+
+
+split_half = check("5.4", split_half)
+
+# %% [markdown]
+# **Predict** for both corpora: how well do vectors from half of the topics agree with vectors from the other half?
+
+# %%
+from itertools import combinations
+
+
+def halves(vectors, corpus, n=10):
+    """The split-half RSA of ten ways to halve the topics."""
+    topics = [story.topic for story in corpus]
+    ways = list(combinations(corpus.topics, len(corpus.topics) // 2))
+    chosen = [ways[i] for i in np.random.default_rng(0).choice(len(ways), n, replace=False)]
+    return [split_half(vectors.stories.at(layer), corpus.labels, topics, set(way)) for way in chosen]
+
+
+agreement = {"course": halves(vectors, corpus), "own": halves(own, own_corpus)}
+for name, values in agreement.items():
+    print(f"{name:>6}: {np.mean(values):.2f} (from {min(values):.2f} to {max(values):.2f})")
+
+# %% [markdown]
+# The course's stories agree with themselves. The model's own do not, at all: two halves of them give unrelated vectors.
+# So nothing can be said about *another geometry*. These stories are too few, and too much alike, to give vectors.
+#
+# But then look at this.
+#
+# **Predict:** how well does a ridge axis for valence do on the model's own vectors, which are noise?
+
+# %%
+print(f"own stories, ridge valence: r = {ridge_r(theirs, own.emotions, 'valence'):.2f}")
+
+# %% [markdown]
+# Nearly as good as ours! How can vectors that are noise predict valence? The model was told never to say the word. Let us
+# see how well it obeyed, and what is left when the stories that leak are left out. The control: as **many** stories
+# left out, but others.
+
+# %%
+from emovec_lite.stories import Corpus, faults, names_itself
+from emovec_lite.vectors import subset_vectors
+
+for what, share in faults(own_corpus).items():
+    print(f"{share:.0%} {what}")
+clean = [story for story in own_corpus if not names_itself(story)]
+print(f"{len(own_corpus) - len(clean)} of {len(own_corpus)} stories leak")
+
+
+def ridge_without(stories):
+    part = subset_vectors(own, own_corpus, Corpus("part", tuple(stories)))
+    return ridge_r(part.at(layer).double().numpy(), part.emotions, "valence")
+
+
+# %%
+import random
+
+draw = random.Random(0)
+control = []
+while len(control) < 20:
+    kept = sorted(draw.sample(range(len(own_corpus)), len(clean)))
+    part = [own_corpus.stories[i] for i in kept]
+    if len({story.emotion for story in part}) == len(names):
+        control.append(ridge_without(part))
+show(dots(
+    ["without the leaking stories"], {"ridge valence": [ridge_without(clean)]}, null=[control],
+    null_label="without as many others", xlabel="correlation with human valence, emotions held out",
+    title="Valence in the model's own stories",
+))  # fmt: skip
+
+# %% [markdown]
+# Without the stories that say the word or one of its family, most of it is gone; without as many others, it stays. What
+# looked like the model's view of emotions was mostly *the words that it was told not to say*. Check for leaks before you
+# believe in a correlation, above all in stories that a model has written.
+#
+# ## Few stories, entangled topics
+#
+# The replication drew three topics for each emotion *independently*. So *afraid* may have had a storm and an exam, *happy*
+# a wedding. Are its vectors about emotions, or about weddings? We can make such a corpus out of ours: for each emotion
+# its own two topics (**confounded**). The control has as many stories, on two topics that all emotions share
+# (**balanced**).
+#
+# **Predict:** what will each do to ridge valence, which is high with all twelve topics? Which of the two matters more,
+# *few* or *entangled*?
+
+# %%
+from emovec_lite.stories import balanced, confounded
+
+
+def made_of(choose, seed):
+    part = choose(corpus, seed=seed)
+    few = subset_vectors(vectors, corpus, part).at(layer).double().numpy()
+    return ridge_r(few, part.emotions, "valence"), best_pc_r(few, part.emotions, "valence"), rsa(few, here)
+
+
+kinds = {"confounded": confounded, "balanced": balanced}
+found = {name: np.array([made_of(choose, seed) for seed in range(20)]) for name, choose in kinds.items()}
+for i, what in enumerate(("ridge valence", "best PC, valence", "RSA with all stories")):
+    print(f"{what:>21}: " + "; ".join(
+        f"{name} {values[:, i].mean():.2f} ({values[:, i].min():.2f} to {values[:, i].max():.2f})"
+        for name, values in found.items()
+    ))  # fmt: skip
+
+# %% [markdown]
+# **Few** does most of the damage: with two stories an emotion, valence drops far, entangled or not, and hangs on which
+# topics were drawn. *Entangled* takes a little more. We expected a larger difference, and the twenty draws overlap widely.
+#
+# ## What the paper reports, and what this model bears out
+#
+# | | arXiv 2606.26987 | this model and recipe |
+# |---|---|---|
+# | PC1 is valence | yes: .76 in Apertus-8B, .83 in Gemma-4-E4B, at the best layer | no: valence is there, but on no fixed component |
+# | valence is absent in early layers | yes, in Apertus-8B | no: it is in the embeddings, and rises |
+# | valence collapses late | yes, in Gemma-4-E4B from layer 17 on | no: a slight fall in the last layers |
+# | arousal is weaker than valence | yes: at most .45 and .43 | not with valence taken out; but it comes with the words |
+#
+# Four caveats stand beside this table. The models differ by a factor of sixty in size. The ratings are not the same: there
+# NRC-VAD, here the Glasgow Norms, in which the two scales are correlated. The stories are others, and there are more of
+# them here for each emotion. And their numbers are those of the best layer without a correction for having looked at all.
+# Chapter 08 runs larger tiers.
+#
+# ## Your answer
+
+# %% [markdown]
+# {{exercise 5.5}}
+#
+# Write `conclusion(found)`: one paragraph, 40 to 250 words, that answers the title for this model. It must state the three
+# numbers that support it, taken from `found`: `found["embed"]`, the ridge r for valence at the embeddings; `found["best"]`,
+# the best layer's; and `found["p"]`, its p-value. The check calls it with other numbers, too: they must come from `found`. (There
+# is also `found["layer"]`.)
+#
+# <details><summary>Hint 1</summary>
+# An f-string with `{found["best"]:.2f}` and so on; four decimals for p.
+# </details>
+# <details><summary>Hint 2</summary>
+# A good answer says where, how much more than the words alone, how likely by chance, and what it does *not* say.
+# </details>
+
+# %%
+def conclusion(found):
+    """One paragraph that answers the title, with the numbers that support it."""
+    ### BEGIN SOLUTION
+    return (
+        "This model does not find happiness anywhere, if that means a feeling. What it has is a representation of how "
+        f"pleasant an emotion is. Part of it comes with the words: at the token embeddings human valence can be "
+        f"predicted for emotions that the fit has not seen with r = {found['embed']:.2f}. The blocks add to that, step "
+        f"by step, up to r = {found['best']:.2f} at layer {found['layer']}, two thirds of the way up, and little is "
+        "lost after. With ratings shuffled and the best layer taken each time, as it was here, a result as good comes "
+        f"up with p = {found['p']:.4f}. It lies along no single principal component, and it was found with 576 stories."
+    )
+    ### END SOLUTION
+
+
+conclusion = check("5.5", conclusion)
+
+# %%
+found = {"embed": valence_embed.best_ridge[1], "best": best, "layer": where, "p": valence.ridge_p}
+print(conclusion(found))
+
+# %% [markdown]
+# ## Take away
+#
+# - Begin every sweep at the **embeddings**: what the words bring is not the model's finding.
+# - *Which* component carries a scale changes with depth; a ridge axis on held-out emotions does not mind.
+# - Low agreement is a **difference** only between things that agree with themselves.
+# - Plain CKA finds noise similar. Show the control.
+# - Stories that a model writes **leak**; and few stories are the worst confound of all.
+#
+# ## Three questions
+
+# %%
+quiz("05")
+
+# %% [markdown]
+# ## Read on
+#
+# arXiv 2606.26987, the figures of PC1 and valence by layer: with this chapter in mind, which of your controls would you ask
+# for? Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*, the definition of CKA.
+
+# %%
+progress()
