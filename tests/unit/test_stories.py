@@ -320,13 +320,13 @@ def test_nothing_to_write(tiny, tmp_path):
         s.generate_corpus(tiny(), [], path=tmp_path / "x")
 
 
-def test_each_story_draws_by_its_own_numbers(tiny, short):
-    """The first token of a story follows the model's distribution at the temperature, whoever is in the batch."""
-    subject = tiny()
-    cells = [("sad", "rain", i) for i in range(8)]
-    together = s._write(subject, cells, seed=0)
-    assert s._write(subject, cells[3:4], seed=0) == together[3:4]
-    assert s._write(subject, cells[3:4], seed=1) != together[3:4]
+def test_a_story_is_the_same_in_any_company(tiny, short):
+    """Its prompt is padded beside a longer one, and its random numbers are its own."""
+    cells = [("sad", "w1 " * (i % 3 * 5) + "rain", i) for i in range(8)]
+    together = s._write(tiny(), cells, seed=0)
+    for i in (3, 4, 5):
+        assert s._write(tiny(), cells[i : i + 1], seed=0) == together[i : i + 1]
+        assert s._write(tiny(), cells[i : i + 1], seed=1) != together[i : i + 1]
 
 
 def test_the_temperature_sharpens(tiny, monkeypatch):
