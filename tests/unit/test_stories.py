@@ -284,11 +284,15 @@ def test_stopped_and_called_again_it_gives_the_same(tiny, uninterrupted, tmp_pat
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.55, 0.99])
-def test_killed_in_the_middle_of_a_line_it_gives_the_same(tiny, uninterrupted, tmp_path, share):
-    path = tmp_path / "own.jsonl"
+def test_killed_in_the_middle_of_a_line_it_gives_the_same(tiny, uninterrupted, tmp_path, share, monkeypatch):
+    path, write, sizes = tmp_path / "own.jsonl", s._write, []
     path.write_bytes(uninterrupted[: int(share * len(uninterrupted))])
+    monkeypatch.setattr(
+        s, "_write", lambda subject, cells, seed: sizes.append(len(cells)) or write(subject, cells, seed)
+    )
     s.generate_corpus(tiny(), **CELLS, path=path)
     assert path.read_bytes() == uninterrupted
+    assert sizes == [5, 5, 2][3 - len(sizes) :]  # in the same company as without the kill
 
 
 def test_a_finished_file_is_read_and_not_written_anew(tiny, uninterrupted, tmp_path, monkeypatch):
