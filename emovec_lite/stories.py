@@ -110,7 +110,7 @@ class Corpus:
 
 
 def load_corpus(name_or_path: str | Path = "course") -> Corpus:
-    """Read a corpus: "course", "scenarios", or a file of JSON lines.
+    """Read a corpus: "course", "own", "scenarios", or a file of JSON lines.
 
     A line holds `emotion`, and `text` or a list `stories`, and optionally `topic`, as the published corpora
     do. Raises `UnknownName` for a name that is no corpus, `CorpusError` for a file that is not there, for a line that

@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from emovec_lite.activations import mean_activations, token_activations
-from emovec_lite.evaluation import held_out
-from emovec_lite.geometry import align
+from emovec_lite.activations import mean_activations, prompt_activations, reading, token_activations
+from emovec_lite.evaluation import held_out, logit_lens
+from emovec_lite.geometry import align, bootstrap, ridge_r
 from emovec_lite.models import MODELS, cached
 from emovec_lite.stories import load_corpus
-from emovec_lite.vectors import DATA, EmotionVectors, centred_means, load_or_compute, neutral_components, shipped_path
+from emovec_lite.vectors import (
+    DATA,
+    EmotionVectors,
+    centred_means,
+    load_or_compute,
+    neutral_components,
+    shipped_path,
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +130,48 @@ def test_vectors_name_emotions_on_new_topics_better_than_word_counts(corpus, vec
     result = held_out(vectors.stories.at(19).numpy(), corpus, shuffles=100)
     assert result.accuracy > result.word_counts > np.quantile(result.shuffled, 0.95) > result.chance
     assert result.p < 0.05
+
+
+def test_shipped_vectors_of_its_own_stories_are_what_extraction_gives(subject):
+    own = load_corpus("own")
+    vectors = EmotionVectors.load(shipped_path("smollm2-135m", own), corpus=own)
+    assert vectors.stories.held == (19,) and vectors.provenance["dtype"] == "float32"
+    pair = [i for i, s in enumerate(own) if s.emotion in ("happy", "afraid")]
+    fresh = mean_activations(subject, [own.texts[i] for i in pair], int(vectors.provenance["skip"]))
+    cosine = torch.nn.functional.cosine_similarity
+    floor = 0.9999 if subject.dtype == torch.float32 else 0.995
+    center = vectors.center[19]
+    assert cosine(fresh.at(19) - center, vectors.stories.at(19)[pair] - center, dim=-1).min() > floor
+    means, _ = centred_means(fresh.blocks, [own.labels[i] for i in pair])
+    shipped = vectors.means[vectors.emotions.index("happy")] - vectors.means[vectors.emotions.index("afraid")]
+    assert cosine(means[1] - means[0], shipped, dim=-1).min() > floor
+
+
+def test_the_lens_is_the_models_own_norm_and_unembedding(subject, vectors):
+    direction = vectors.direction("sad", 28)
+    logits = subject.hf.get_output_embeddings().weight.float().cpu() @ (
+        subject.final_norm.weight.float().cpu() * direction.vector
+    )
+    lens = logit_lens(subject, direction, k=5)
+    for pairs, largest in ((lens.top, True), (lens.bottom, False)):
+        best = logits.topk(5, largest=largest)
+        np.testing.assert_allclose([x for _, x in pairs], best.values, rtol=0.02)
+        if subject.dtype == torch.float32:
+            assert [t for t, _ in pairs] == [subject.tokenizer.decode([i]) for i in best.indices]
+
+
+def test_a_prompt_ends_where_the_answer_begins(subject):
+    ids = subject.chat("I lost my keys.")
+    assert subject.tokenizer.decode(ids).endswith("I lost my keys.<|im_end|>\n<|im_start|>assistant\n")
+    read = prompt_activations(subject, ["I lost my keys.", load_corpus("scenarios").texts[0]])
+    seen = {}
+    with reading(subject, seen.__setitem__), torch.inference_mode():
+        subject.hf(torch.tensor([ids], device=subject.device))
+    torch.testing.assert_close(read.at(19)[0], seen[19][0, -1].float().cpu(), rtol=0.01, atol=0.5)
+
+
+def test_the_bootstrap_of_shipped_stories_is_about_the_shipped_vectors(corpus, vectors):
+    found = bootstrap(vectors, corpus, 19, lambda v: ridge_r(v, vectors.emotions, "valence"), samples=60)
+    assert found.observed == pytest.approx(align(vectors, "valence", [19], 10).ridge_r[0], abs=0.005)
+    low, high = found.bounds
+    assert 0 < low < found.observed < high < 1

@@ -284,11 +284,15 @@ def test_stopped_and_called_again_it_gives_the_same(tiny, uninterrupted, tmp_pat
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.55, 0.99])
-def test_killed_in_the_middle_of_a_line_it_gives_the_same(tiny, uninterrupted, tmp_path, share):
-    path = tmp_path / "own.jsonl"
+def test_killed_in_the_middle_of_a_line_it_gives_the_same(tiny, uninterrupted, tmp_path, share, monkeypatch):
+    path, write, sizes = tmp_path / "own.jsonl", s._write, []
     path.write_bytes(uninterrupted[: int(share * len(uninterrupted))])
+    monkeypatch.setattr(
+        s, "_write", lambda subject, cells, seed: sizes.append(len(cells)) or write(subject, cells, seed)
+    )
     s.generate_corpus(tiny(), **CELLS, path=path)
     assert path.read_bytes() == uninterrupted
+    assert sizes == [5, 5, 2][3 - len(sizes) :]  # in the same company as without the kill
 
 
 def test_a_finished_file_is_read_and_not_written_anew(tiny, uninterrupted, tmp_path, monkeypatch):
@@ -320,13 +324,13 @@ def test_nothing_to_write(tiny, tmp_path):
         s.generate_corpus(tiny(), [], path=tmp_path / "x")
 
 
-def test_each_story_draws_by_its_own_numbers(tiny, short):
-    """The first token of a story follows the model's distribution at the temperature, whoever is in the batch."""
-    subject = tiny()
-    cells = [("sad", "rain", i) for i in range(8)]
-    together = s._write(subject, cells, seed=0)
-    assert s._write(subject, cells[3:4], seed=0) == together[3:4]
-    assert s._write(subject, cells[3:4], seed=1) != together[3:4]
+def test_a_story_is_the_same_in_any_company(tiny, short):
+    """Its prompt is padded beside a longer one, and its random numbers are its own."""
+    cells = [("sad", "w1 " * (i % 3 * 5) + "rain", i) for i in range(8)]
+    together = s._write(tiny(), cells, seed=0)
+    for i in (3, 4, 5):
+        assert s._write(tiny(), cells[i : i + 1], seed=0) == together[i : i + 1]
+        assert s._write(tiny(), cells[i : i + 1], seed=1) != together[i : i + 1]
 
 
 def test_the_temperature_sharpens(tiny, monkeypatch):
