@@ -144,7 +144,9 @@ show(dots(
 #
 # These directions have a geometry. In chapter 04 you will make the picture below from scratch. Each emotion stands
 # where the *model's* layer 19 puts it: to the right, by how pleasant it should be judging from all the other
-# emotions; upwards, by how stirring. The colours are people's ratings, which had no part in placing that emotion.
+# emotions; upwards, by how stirring. The colours are people's ratings of the word, which had
+# no part in placing that emotion. Some emotions stand where they should not; whether the whole is more than luck is a
+# question for chapter 04.
 
 # %%
 from emovec_lite.plots import circumplex

@@ -33,9 +33,9 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 BOX = (
-    "> **Representations, not feelings.** An emotion vector is a direction in a model's activations. It represents the "
-    " *concept* of an emotion, whoever has it: a character in a story, a speaker, nobody in particular. Nothing in "
-    "this course says that a model feels anything."
+    "> **Representations, not feelings.** An emotion vector is a direction in a model's activations. It represents "
+    "the *concept* of an emotion, whoever has it: a character in a story, a speaker, nobody in particular. Nothing "
+    "in this course says that a model feels anything."
 )
 
 

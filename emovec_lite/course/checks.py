@@ -180,13 +180,14 @@ class Answer:
             raise Blank from error
         except UnboundLocalError as error:
             raise NotYet(
-                f"{_first_line(error)}{self._where(error)}. What is made inside a trace vanishes when the trace ends, "
-                "unless you call `.save()` on it inside. (A list made inside vanishes even if its entries were saved: "
-                "make it before the `with`.)"
+                f"{_first_line(error)}{self._where(error)}. What is made inside a trace vanishes when the trace "
+                "ends, unless you call `.save()` on it inside. (A list made inside vanishes even if its entries were "
+                "saved: make it before the `with`.)"
             ) from error
         except SyntaxError as error:
             raise NotYet(
-                f"{_first_line(error)}. nnsight runs the body of a trace somewhere else: put `return` after the `with`."
+                f"{_first_line(error)}. nnsight runs the body of a trace somewhere else: put `return` after the "
+                "`with`."
             ) from error
         except Exception as error:
             raise NotYet(
