@@ -177,17 +177,21 @@ class Answer:
         try:
             result = self.function(*args)
         except NotImplementedError as error:
+            if str(error) and not str(error).startswith("exercise "):  # PyTorch's own, not the stub's
+                raise NotYet(f"`{self.name}` raised {_first_line(error)}{self._where(error)}") from error
             raise Blank from error
+        except SyntaxError as error:
+            if "'return' outside function" not in str(error):
+                raise NotYet(f"`{self.name}` raised SyntaxError: {_first_line(error)}") from error
+            raise NotYet(
+                "nnsight runs the body of a trace itself, so `return` cannot stand in it: save the value inside, "
+                "return it after the `with`."
+            ) from error
         except UnboundLocalError as error:
             raise NotYet(
                 f"{_first_line(error)}{self._where(error)}. What is made inside a trace vanishes when the trace "
                 "ends, unless you call `.save()` on it inside. (A list made inside vanishes even if its entries were "
                 "saved: make it before the `with`.)"
-            ) from error
-        except SyntaxError as error:
-            raise NotYet(
-                f"{_first_line(error)}. nnsight runs the body of a trace somewhere else: put `return` after the "
-                "`with`."
             ) from error
         except Exception as error:
             raise NotYet(
@@ -209,7 +213,7 @@ class Answer:
 
         result = self(*args)
         if isinstance(result, (np.ndarray, np.generic, float, int)):
-            result = torch.as_tensor(result)
+            result = torch.as_tensor(np.array(result))  # a copy: torch takes no negative strides
         if not isinstance(result, torch.Tensor):
             stack = isinstance(result, (list, tuple)) and any(isinstance(x, torch.Tensor) for x in result)
             inside = " (torch.stack makes one tensor of several)" if stack else ""
@@ -262,7 +266,12 @@ def left_as_it_was(subject: Subject, when: str = "after your function returned")
     try:
         yield
     finally:
-        left = [(hooks, key) for hooks in _hooks(subject) for key in set(hooks) - before.get(id(hooks), set())]
+        left = [
+            (hooks, key)
+            for hooks in _hooks(subject)
+            for key in set(hooks) - before.get(id(hooks), set())
+            if not str(getattr(hooks[key], "__module__", "")).startswith(("transformers.", "nnsight."))
+        ]  # transformers puts hooks of its own at the first `output_hidden_states=True`, and counts on them
         for hooks, key in left:
             del hooks[key]
     expect(

@@ -20,9 +20,16 @@ OTHER = "A letter lay on the mat."
 
 BATCH_KEPT = "There is a batch dimension in front: take the first and only text with `[0]`."
 ONE_TOKEN = (
-    "That is a single token. A block's output is a tensor of shape (batch, token, d_model), so `output[0]` is the "
-    "first text with all its tokens, and a second `[0]` picks one token of it."
+    "That is a single vector, not one for each token. A block's output is a tensor of shape (batch, token, d_model), "
+    "so `output[0]` is the first text with all its tokens, and a second `[0]` picks one token of it."
 )
+ANOTHER_TEXT = "Right for one text and wrong for another: does your function use its argument?"
+STALE = (
+    "Called a second time, your function still returns what it read the first time. Make the list that keeps the "
+    "activation inside the function, anew at every call."
+)
+PROBABILITIES = "Those are probabilities. Return logits: the softmax would hide how far apart two unlikely words are."
+LOG_PROBABILITIES = "Those are log-probabilities. Return the logits themselves."
 
 
 def embed(subject: Subject, text: str) -> Float[Tensor, "token d_model"]:
@@ -96,19 +103,24 @@ def check_embed(answer: Answer, subject: Subject) -> Iterator[str]:
     )  # fmt: skip
     yield "another text"
     want = embed(subject, OTHER)
-    got = answer.tensor(subject, OTHER, shape=tuple(want.shape), axes="token d_model")
-    expect(close(got, want), "Right for one text and wrong for another: does your function use its argument?")
+    hints = {(n, d): ANOTHER_TEXT}
+    got = answer.tensor(subject, OTHER, shape=tuple(want.shape), axes="token d_model", hints=hints)
+    expect(close(got, want), ANOTHER_TEXT)
 
 
 def _check_reading(answer: Answer, subject: Subject) -> Iterator[str]:
     """Whether an answer reads the residual stream after a block, by whichever means."""
     yield "one row a token"
     middle, last = subject.n_layers // 2, subject.n_layers - 1
-    with left_as_it_was(subject):
-        want = read_with_hook(subject, SHORT, middle)
-        n, d = want.shape
-        hints = {(1, n, d): BATCH_KEPT, (d,): ONE_TOKEN, (1, d): ONE_TOKEN}
-        got = answer.tensor(subject, SHORT, middle, shape=(n, d), axes="token d_model", hints=hints)
+    want = read_with_hook(subject, SHORT, middle)
+    n, d = want.shape
+    hints = {(1, n, d): BATCH_KEPT, (d,): ONE_TOKEN, (1, d): ONE_TOKEN}
+
+    def read(text: str, layer: int, shape: tuple[int, ...]) -> Tensor:
+        with left_as_it_was(subject):
+            return answer.tensor(subject, text, layer, shape=shape, axes="token d_model", hints=hints)
+
+    got = read(SHORT, middle, (n, d))
     yield "after the block that was asked for"
     agree(
         got, want,
@@ -123,8 +135,8 @@ def _check_reading(answer: Answer, subject: Subject) -> Iterator[str]:
         f"This is not the residual stream after block {middle}. Look at which module you read, and which of its ends.",
     )  # fmt: skip
     yield "the last layer"
-    want = read_with_hook(subject, SHORT, last)
-    got = answer.tensor(subject, SHORT, last, shape=(n, d), axes="token d_model", hints=hints)
+    first, want = want, read_with_hook(subject, SHORT, last)
+    got = read(SHORT, last, (n, d))
     agree(
         got,
         want,
@@ -132,18 +144,16 @@ def _check_reading(answer: Answer, subject: Subject) -> Iterator[str]:
             "At the last layer you returned the residual stream *after the final norm*, which is no longer the "
             "residual stream. `hidden_states[-1]` does this to you; read the block instead.": subject.hf.model.norm(
                 want
-            )
+            ),
+            STALE: first,
         },
         f"Layer {last}, the last one, is not right, though layer {middle} is.",
     )
     yield "another text"
     want = read_with_hook(subject, OTHER, middle)
-    stale = {
-        (n, d): "Called with a second text, your function still returns the first one. Make the list that keeps the "
-        "activation inside the function, anew at every call."
-    }
-    got = answer.tensor(subject, OTHER, middle, shape=tuple(want.shape), axes="token d_model", hints=stale)
-    expect(close(got, want), "Right for one text and wrong for another: does your function use its argument?")
+    hints[n, d] = ANOTHER_TEXT
+    got = read(OTHER, middle, tuple(want.shape))
+    expect(close(got, want), ANOTHER_TEXT)
 
 
 class Broken(Exception):
@@ -196,10 +206,14 @@ def check_mean_norm(answer: Answer, subject: Subject) -> Iterator[str]:
             "0.": tiny[2:].norm(dim=-1).mean(),
             "You added up absolute values (the L1 norm). Length is the square root of the sum of "
             "squares.": kept.abs().sum(dim=-1).mean(),
-            "`.norm()` without `dim` is the length of all the numbers together. Each token has its own: "
-            "`dim=-1`.": kept.norm(),
-            "You took the lengths along the tokens (dim 0). Each *token* has a length: dim=-1.": kept.norm(dim=0).mean(),
             "Those are squared lengths: a square root is missing.": kept.square().sum(dim=-1).mean(),
+            "You took norms down the columns, over the tokens. `dim=-1` gives one length for each token.": kept.norm(
+                dim=0
+            ).mean(),
+            "That is one norm of the whole matrix. `dim=-1` gives one length for each token; then take their "
+            "mean.": kept.norm(),
+            "You divided by all the tokens, the skipped ones included.": kept.norm(dim=-1).sum() / len(tiny),
+            "You kept just the tokens that should be skipped.": tiny[:1].norm(dim=-1).mean(),
         },
         "Not the mean length of the tokens from `skip` on: for lengths 50, 5, 5, 2 and skip 1 it is 4.",
     )  # fmt: skip
@@ -221,23 +235,27 @@ def check_logit_lens(answer: Answer, subject: Subject) -> Iterator[str]:
         last = read_with_hook(subject, SHORT, subject.n_layers - 1)
         n, vocab = own.shape
         hints = {(vocab,): "That is one token only. Keep a row for each.", tuple(last.shape): "Those are still "
-                 "residuals. The unembedding, `lm_head`, turns them into one number a word of the vocabulary."}  # fmt: skip
+                 "residuals. The unembedding, `lm_head`, turns them into one number a word of the vocabulary.",
+                 (n,): "Those are the likeliest ids. Return the logits, from which they are chosen."}  # fmt: skip
+        tolerance = 1e-3 if subject.dtype == torch.float32 else 3e-2
         got = answer.tensor(subject, last, shape=(n, vocab), axes="token vocab", hints=hints)
         yield "the model's own logits at the last layer"
         agree(
             got, own,
             {
                 "The final norm is missing. `lm_head` has only ever seen normed residuals.": subject.hf.lm_head(last),
-                "Those are probabilities. Return logits: the softmax would hide how far apart two unlikely words "
-                "are.": own.softmax(dim=-1),
-                "Those are log-probabilities. Return the logits themselves.": own.log_softmax(dim=-1),
+                "The final norm has weights of its own, one for each dimension: use the module `subject.hf.model.norm`, not "
+                "a division by the length.": subject.hf.lm_head(last / last.square().mean(-1, keepdim=True).sqrt()),
+                PROBABILITIES: own.softmax(dim=-1),
+                LOG_PROBABILITIES: own.log_softmax(dim=-1),
             },
             "At the last layer the lens must give the model's own logits: final norm first, then `lm_head`.",
+            tolerance,
         )  # fmt: skip
         yield "a layer in the middle"
         middle = read_with_hook(subject, SHORT, subject.n_layers // 2)
         got = answer.tensor(subject, middle, shape=(n, vocab), axes="token vocab", hints=hints)
-        expect(close(got, logit_lens(subject, middle)), "Right at the last layer, wrong in the middle.")
+        expect(close(got, logit_lens(subject, middle), tolerance), "Right at the last layer, wrong in the middle.")
 
 
 @exercise("1.6", "Edit one activation", difficulty=3, importance=5, minutes=8, reference=add_at)
@@ -252,7 +270,8 @@ def check_add_at(answer: Answer, subject: Subject) -> Iterator[str]:
     vector *= mean_norm(residual, 1) / vector.norm()
     plain = add_at(subject, SHORT, layer, position, torch.zeros_like(vector)).cpu().double()
     n, vocab = plain.shape
-    hints = {(1, n, vocab): BATCH_KEPT, (vocab,): "That is one token only. Return the logits of all of them."}
+    hints = {(1, n, vocab): BATCH_KEPT, (vocab,): "That is one token only. Return the logits of all of them.",
+             tuple(residual.shape): "Those are residuals. Return the logits: save `lm_head.output` as well."}  # fmt: skip
 
     def run(at: int, position: int, vector: Tensor) -> Tensor:
         with left_as_it_was(subject):
@@ -261,21 +280,25 @@ def check_add_at(answer: Answer, subject: Subject) -> Iterator[str]:
             )
 
     got = run(layer, position, vector)
+    yield "logits"
+    ones = torch.ones(n)
+    expect(not close(got.sum(dim=-1), ones), PROBABILITIES)
+    expect(not close(got.exp().sum(dim=-1), ones), LOG_PROBABILITIES)
     yield "an edit that arrives"
     expect(
-        not close(got, plain, 1e-6),
+        not close(got, plain),
         "The logits are those of the unedited model: your edit went into a copy. Write into the block's output itself, "
         "or assign the changed tensor back to `.output`.",
     )
     yield "no token before it changes"
     expect(
-        close(got[:position], plain[:position], 1e-4),
+        close(got[:position], plain[:position]),
         f"Tokens before position {position} changed, though a decoder only ever looks back: you edited more "
         "positions than the one that was asked for.",
     )
     yield "a zero vector changes nothing"
     expect(
-        close(run(layer, position, torch.zeros_like(vector)), plain, 1e-4),
+        close(run(layer, position, torch.zeros_like(vector)), plain),
         "Adding a vector of zeros changed the logits: you put the vector in the residual's place instead of adding it.",
     )
     yield "exactly original + vector"
@@ -298,6 +321,16 @@ def check_add_at(answer: Answer, subject: Subject) -> Iterator[str]:
         },
         "The edit arrives, but the logits are not those of original + vector at this layer and position.",
     )  # fmt: skip
+    yield "another text, layer and position"
+    want = add_at(subject, OTHER, layer - 1, 2, vector)
+    arguments = (
+        "Right for one text, layer and position, and wrong for others: does your function use all of its arguments?"
+    )
+    got = answer.tensor(
+        subject, OTHER, layer - 1, 2, vector, shape=tuple(want.shape), axes="token vocab",
+        hints={(n, vocab): arguments},
+    )  # fmt: skip
+    expect(close(got, want), arguments)
     yield "the model is as before"
     after = add_at(subject, SHORT, layer, position, torch.zeros_like(vector))
     expect(

@@ -70,7 +70,7 @@ def check_mean_pool(answer: Answer) -> Iterator[str]:
     yield "one row a story"
     generator = torch.Generator().manual_seed(0)
     residual = torch.randn(3, 6, 4, generator=generator)
-    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0]]).bool()
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 0]]).bool()
     hints = {
         (6, 4): "You averaged over the stories (dim 0). Average over the tokens of each, dim 1.",
         (3, 6): "You averaged over d_model (the last dim). Average over tokens, dim 1.",
@@ -93,18 +93,23 @@ def check_mean_pool(answer: Answer) -> Iterator[str]:
             ),
             "You skipped one token too few. With skip 2 the first token that counts is token 2, counted from "
             "0.": mean_pool(residual, mask, 1),
-            "The sum is right, the divisor is not: you divided by the padded length minus `skip`. Every story has its own "
-            "number of tokens.": total / (mask.shape[1] - 2),
+            "You skipped one token too many. With skip 2 the first token that counts is token 2, counted from "
+            "0.": mean_pool(residual, mask, 3),
+            "You lost each story's last token: a slice `a:b` ends before `b`.": torch.stack(
+                [row[2 : int(real.sum()) - 1].mean(dim=0) for row, real in zip(residual, mask, strict=True)]
+            ),
             "Those are sums. Divide each by its own number of kept tokens.": total,
             "The sum is right, the divisor is not: you divided by all the real tokens, the skipped ones "
             "included.": total / mask.sum(dim=1, keepdim=True),
             "The sum is right, the divisor is not: you divided by the padded length.": total / mask.shape[1],
+            "The sum is right, the divisor is not: you divided by the padded length, less `skip`. Zeros count in a "
+            "`.mean()`.": total / (mask.shape[1] - 2),
             "The sum is right, the divisor is not: every story has its own number of tokens.": total / kept.sum(),
         },
         "Not the mean over each story's own tokens from `skip` on.",
     )  # fmt: skip
     yield "the same alone and in a batch"
-    alone = answer.tensor(residual[1:2, :4], mask[1:2, :4], 2, shape=(1, 4), axes="text d_model")
+    alone = answer.tensor(residual[1:2, :5], mask[1:2, :5], 2, shape=(1, 4), axes="text d_model")
     expect(close(alone[0], got[1]), "A story's row is another one when the story comes alone: something of the others "
            "leaks in.")  # fmt: skip
     yield "other sizes"
@@ -122,18 +127,19 @@ def check_centre(answer: Answer) -> Iterator[str]:
     from emovec_lite import load_corpus, load_or_compute
 
     yield "one row an emotion"
-    values = torch.tensor([[4.0, 0.0], [6.0, 0.0], [0.0, 9.0], [2.0, 9.0], [4.0, 9.0]])
-    labels = ["sad", "sad", "calm", "calm", "calm"]
+    # Three emotions: of two, the centred rows are each other's negatives, and a turned sign looks like a wrong order.
+    values = torch.tensor([[4.0, 0.0], [6.0, 0.0], [0.0, 9.0], [2.0, 9.0], [4.0, 9.0], [1.0, 4.0]])
+    labels = ["sad", "sad", "calm", "calm", "calm", "afraid"]
     hints = {
-        (5, 2): "One row for each story. Average the stories of each emotion first.",
-        (2, 5, 2): "`labels` is a list, so `labels == emotion` is simply False. Use `[label == emotion for label in "
-        "labels]`.",
-        (2,): "One row for each emotion: average over its stories (dim 0), not over d_model.",
+        (6, 2): "One row for each story. Average the stories of each emotion first.",
+        (3, 6, 2): "`labels == emotion` compares the whole list with one word, and is False: ask each label, "
+        "`[label == emotion for label in labels]`.",
+        (3,): "One row for each emotion: average over its stories (dim 0), not over d_model.",
     }
-    got = answer.tensor(values, labels, shape=(2, 2), axes="emotion d_model", hints=hints)
+    got = answer.tensor(values, labels, shape=(3, 2), axes="emotion d_model", hints=hints)
     yield "minus the mean over emotions"
-    calm, sad = values[2:].mean(dim=0), values[:2].mean(dim=0)
-    plain = torch.stack([calm, sad])
+    groups = (values[5:], values[2:5], values[:2])
+    plain = torch.stack([group.mean(dim=0) for group in groups])
     want = plain - plain.mean(dim=0)
     agree(
         got, want,
@@ -144,7 +150,7 @@ def check_centre(answer: Answer) -> Iterator[str]:
             "itself; subtract the mean of the emotions' means.": plain - values.mean(dim=0),
             "The rows are in the order in which the emotions appear. Sort them, so that everyone knows which row is "
             "whose.": want.flip(0),
-            "Those are sums over stories. Take means.": (s := torch.stack([values[2:].sum(0), values[:2].sum(0)]))
+            "Those are sums over stories. Take means.": (s := torch.stack([group.sum(dim=0) for group in groups]))
             - s.mean(dim=0),
             "You scaled the rows to length 1. Lengths say how strongly an emotion sets its stories apart; keep "
             "them.": want / want.norm(dim=1, keepdim=True),
@@ -163,7 +169,12 @@ def check_centre(answer: Answer) -> Iterator[str]:
     stories, labels = vectors.stories.at(19), load_corpus().labels
     want = centre(stories, labels)
     got = answer.tensor(stories, labels, shape=tuple(want.shape), axes="emotion d_model")
-    expect(close(got, want), "Right for five tiny stories, wrong for the course's own 576.")
+    expect(
+        close(got, want) or not close(got.norm(dim=1).sort().values, want.norm(dim=1).sort().values),
+        "The rows are right and in another order. Sort the emotions: a `set` has no order of its own, or another one "
+        "tomorrow.",
+    )
+    expect(close(got, want), "Right for six tiny stories, wrong for the course's own 576.")
 
 
 @exercise("2.4", "Find what neutral text varies in", difficulty=4, importance=3, minutes=12, reference=neutral_basis)
@@ -203,6 +214,12 @@ def check_neutral_basis(answer: Answer) -> Iterator[str]:
         {
             "The mean was not subtracted first, so the first component points at the mean "
             "itself.": (m := torch.linalg.svd(values, full_matrices=False)[2][:2]).T @ m,
+            "Those are rows of V: the directions are its columns, which are the rows of Vh. (`torch.svd` gives V, "
+            "`torch.linalg.svd` gives Vh; `eigh` has them in columns as well.)": (
+                m := torch.linalg.svd(values - values.mean(dim=0), full_matrices=False)[2].T[:2]
+            ).T @ m,
+            "Those are the directions in which the passages vary *least*: `eigh` begins with the "
+            "smallest.": (m := torch.linalg.eigh(torch.cov(values.T))[1].T[:2]).T @ m,
         },
         "Not the directions in which these passages vary most.",
     )  # fmt: skip
@@ -320,8 +337,9 @@ def check_emotion_vectors(answer: Answer) -> Iterator[str]:
     yield "one row an emotion"
     generator = torch.Generator().manual_seed(0)
     stories = torch.randn(10, 8, generator=generator) + 5
-    labels = ["calm", "happy", "sad", "happy", "sad", "calm", "happy", "sad", "sad", "calm"]
-    neutral = torch.randn(12, 8, generator=generator) * torch.tensor([4.0, 3, 1, 1, 1, 1, 1, 1]) - 3
+    labels = ["sad", "happy", "calm", "happy", "sad", "calm", "happy", "sad", "sad", "calm"]
+    # Shares held .37, .63, .77: half of the variance takes two components, neither one nor three.
+    neutral = torch.randn(12, 8, generator=generator) * torch.tensor([2.0, 1.5, 1.5, 1.5, 1, 1, 1, 1]) - 3
     got = answer.tensor(stories, labels, neutral, shape=(3, 8), axes="emotion d_model")
     yield "centred and denoised"
     want, centred = emotion_vectors(stories, labels, neutral), centre(stories, labels)
@@ -343,6 +361,14 @@ def check_emotion_vectors(answer: Answer) -> Iterator[str]:
             "half.": project_out(centred, neutral_components(neutral, 0.9)),
             "You removed only the first component. Take as many as hold half of the neutral "
             "variance.": project_out(centred, neutral_components(neutral, 1e-6)),
+            "You scaled the rows to length 1: leave their lengths as they come out.": want
+            / want.norm(dim=1, keepdim=True),
+            "You subtracted the mean over *stories*: the centre is the mean of the emotions' means.": project_out(
+                centred + plain[1] - stories.mean(dim=0), neutral_components(neutral, 0.5)
+            ),
+            "The rows are in the order in which the emotions appear. Sort them.": want[[2, 1, 0]],
+            "The neutral passages' mean must go before the components are found, or it becomes the first of "
+            "them.": project_out(centred, torch.linalg.svd(neutral, full_matrices=False).Vh[:1]),
         },
         "Not each emotion's centred mean with the neutral components, up to half of their variance, projected out.",
     )  # fmt: skip
