@@ -213,13 +213,13 @@ def test_stories_that_are_all_alike_leave_no_doubt():
 
 
 def test_the_interval_covers_what_other_stories_would_give():
-    """Plain percentiles of the samples cover less than half the time here, and so does reflecting them."""
+    """Plain percentiles of the samples cover less than half the time here, reflected ones little more."""
     rng = np.random.default_rng(2)
-    fresh = [ridge(noisy_stories(rng, axis(), noise=4).mean(axis=1)) for _ in range(60)]
+    fresh = [ridge(noisy_stories(rng, axis(4), noise=4).mean(axis=1)) for _ in range(60)]
     target = np.tanh(np.arctanh(fresh).mean())
     covered = []
     for _ in range(30):
-        vectors, corpus = with_stories(noisy_stories(rng, axis(), noise=4))
+        vectors, corpus = with_stories(noisy_stories(rng, axis(4), noise=4))
         low, high = g.bootstrap(vectors, corpus, 0, ridge, 80).bounds
         covered.append(low <= target <= high)
     assert np.mean(covered) > 0.75  # nominal .95
