@@ -203,17 +203,19 @@ def _keep_under(store, key, module, args, output):
 def read_with_a_partial(subject, text, layer):
     store = {}
     handles = [b.register_forward_hook(partial(_keep_under, store, i)) for i, b in enumerate(subject.blocks)]
-    with torch.inference_mode():
-        subject.hf(input_ids=tokens(subject, text))
-    for handle in handles:
-        handle.remove()
+    try:
+        with torch.inference_mode():
+            subject.hf(input_ids=tokens(subject, text))
+    finally:
+        for handle in handles:
+            handle.remove()
     return store[layer][0, :, :]
 
 
 # --- 1.3 Read it again with nnsight ---------------------------------------------------------------------------
 
 
-@wrong("1.3", "unless you end their line with `.save()`")
+@wrong("1.3", "unless you call `.save()` on it inside")
 def trace_without_save(subject, text, layer):
     with subject.nn.trace(text):
         residual = subject.nn.model.layers[layer].output
@@ -307,7 +309,7 @@ def norm_of_each_token(residual, skip):
     return torch.linalg.norm(residual[skip:], dim=-1)
 
 
-@wrong("1.4", "one length a token")
+@wrong("1.4", "one length for each token")
 def norm_down_the_columns(residual, skip):
     return residual[skip:].norm(dim=0).mean()
 

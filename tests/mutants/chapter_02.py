@@ -116,7 +116,7 @@ def stories_by_hidden_states(subject, texts, layer, skip):
     return mean_pool(states[layer], batch["attention_mask"].bool(), skip)
 
 
-@wrong("2.2", "unless you end their line with `.save()`")
+@wrong("2.2", "unless you call `.save()` on it inside")
 def stories_not_saved(subject, texts, layer, skip):
     batch = batch_of(subject, texts)
     with subject.nn.trace(batch) as tracer:

@@ -9,7 +9,9 @@ import torch
 
 import tests.mutants
 from emovec_lite.course.checks import assess, exercises
+from emovec_lite.course.outline import CHAPTERS
 from tests.mutants import RIGHT, WRONG, chapter_01
+from tests.mutants.sources import answers
 
 for module in pkgutil.iter_modules(tests.mutants.__path__):
     if module.name.startswith("chapter_"):
@@ -42,12 +44,26 @@ def judge(request):
     return judge
 
 
-@pytest.mark.parametrize("mutant", WRONG, ids=name)
-def test_a_wrong_answer_earns_its_hint(mutant, judge):
-    outcome = judge(mutant.number, mutant.answer)
-    assert outcome.status == "not yet"
-    assert "The check could not use what" not in outcome.message
-    assert mutant.hint in outcome.message
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory):
+    """The answers in the chapters' sources, solved and not."""
+    folder = tmp_path_factory.mktemp("sources")
+    return {
+        solved: {n: f for chapter in CHAPTERS for n, f in answers(chapter, solved, folder).items()}
+        for solved in (True, False)
+    }
+
+
+@pytest.mark.parametrize("number", exercises())
+def test_the_solution_passes_the_stub_is_blank_and_every_mutant_earns_its_hint(number, judge, sources):
+    assert judge(number, sources[True][number]).status == "passed"
+    blank = judge(number, sources[False][number])
+    assert blank.status == "blank" and "says NotImplementedError" in blank.message
+    for mutant in WRONG:
+        if mutant.number == number:
+            outcome = judge(number, mutant.answer)
+            assert outcome.status == "not yet" and mutant.hint in outcome.message, (name(mutant), outcome.message)
+            assert "The check could not use what" not in outcome.message, name(mutant)
 
 
 @pytest.mark.parametrize("mutant", RIGHT, ids=name)

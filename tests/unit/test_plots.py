@@ -99,3 +99,54 @@ def test_show_displays_an_image_with_its_alt_text(figures, monkeypatch):
     plots.show(figures["map"], alt='A "map" <of> cosines')
     assert f'alt="{plots.alt_text(figures["map"])}"' in shown[0].data
     assert 'alt="A &quot;map&quot; &lt;of&gt; cosines"' in shown[1].data
+
+
+# --- Figures that chapters draw for themselves ------------------------------------------------------------------
+
+
+def test_dots_put_each_value_beside_its_null_and_say_both():
+    figure = plots.dots(
+        ["calm", "sad"], {"own": [1.5, -0.25]}, null=[[0.1, 0.3], [-0.5, 0.9]], null_label="random", xlabel="change",
+        title="Title",
+    )  # fmt: skip
+    text = plots.alt_text(figure)
+    assert text.startswith("Title. In a row each, change.")
+    assert "calm: own 1.5 (random 0.1 to 0.3); sad: own -0.25 (random -0.5 to 0.9)." in text
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["calm", "sad"]
+    own = next(line for line in axes.lines if line.get_label() == "own")
+    assert list(own.get_xdata()) == [1.5, -0.25] and list(own.get_ydata()) == [1, 0]  # the first name on top
+    grey = [line for line in axes.lines if line.get_color() == plots.GREY and len(line.get_xdata()) == 2]
+    places = {(*line.get_xdata(), *line.get_ydata()) for line in grey}
+    assert places >= {(0.1, 0.3, 1, 1), (-0.5, 0.9, 0, 0)}
+
+
+def test_curves_have_marks_of_their_own_and_say_where_they_are_highest():
+    series = {name: [1.0, 30.0, 2.0] for name in "abcde"}
+    figure = plots.curves(["x", "y", "z"], series, xlabel="token", ylabel="norm", title="Title", log=True)
+    assert "a: from 1 at x to 2 at z, highest 30 at y" in plots.alt_text(figure)
+    lines = figure.axes[0].lines
+    assert len({line.get_marker() for line in lines}) == 5 == len({line.get_color() for line in lines})
+    assert figure.axes[0].get_yscale() == "log"
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["x", "y", "z"]
+
+
+def test_the_mask_map_counts_what_is_skipped_kept_and_padding():
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0], [1, 0, 0, 0, 0]], dtype=bool)
+    figure = plots.mask_map(mask, skip=2)
+    assert "the tokens that count (3, 2, 0)" in plots.alt_text(figure)
+    hatches = {c.get_hatch() for c in figure.axes[0].collections}
+    assert len(hatches) == 3  # told apart without colour
+
+
+def test_the_layer_map_says_its_extremes():
+    values = np.array([[1.0, 0.5], [0.25, 1.0]])
+    figure = plots.layer_map(values, [0, 9], [0, 9], label="RSA", title="Title")
+    assert "Lowest 0.25, at 9 and 0; highest 1.00; first with last 0.50" in plots.alt_text(figure)
+    assert figure.axes[0].images[0].get_clim() == (0, 1)
+
+
+def test_an_image_in_html_carries_its_alt_text():
+    figure = plots.curves([1, 2], {"a": [1, 2]}, xlabel="x", ylabel="y", title='A "title"')
+    assert plots.as_html(figure).startswith('<img alt="A &quot;title&quot;. y by x.')
+    assert 'alt="other"' in plots.as_html(figure, "other")
