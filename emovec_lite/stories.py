@@ -380,22 +380,17 @@ def faults(corpus: Corpus) -> dict[str, float]:
     """Shares of a corpus's stories that name what they should show, or say what others say too."""
     openings, runs = _repeated(corpus)
     counts = {
-        "say the word itself": sum(bool(_names(s.emotion, family=False).search(s.text)) for s in corpus),
-        "say it or a word of its family": sum(names_itself(s) for s in corpus),
+        "say the word itself": sum(bool(leaks(s.emotion, family=False).search(s.text)) for s in corpus),
+        "say it or a word of its family": sum(bool(leaks(s.emotion).search(s.text)) for s in corpus),
         "open with the same four words as another": len({i for where in openings.values() for i in where}),
         "share six words in a row with two others or more": len({i for where in runs.values() for i in where}),
     }
     return {what: count / len(corpus) for what, count in counts.items()}
 
 
-def names_itself(story: Story) -> bool:
-    """Whether a story says its emotion, or a word of that emotion's family."""
-    return bool(_names(story.emotion, family=True).search(story.text))
-
-
 @cache
-def _names(emotion: str, family: bool) -> re.Pattern:
-    """An emotion's own forms, with `family` also its synonyms and near-synonyms.
+def leaks(emotion: str, family: bool = True) -> re.Pattern:
+    """What gives an emotion away in a text: its own forms, with `family` also its synonyms and near-synonyms.
 
     An emotion outside the course's 48 has no listed forms or synonyms: only the word itself can leak.
     """

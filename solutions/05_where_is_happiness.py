@@ -11,9 +11,12 @@
 #
 # {{badges}}
 #
-# **You will** follow valence and arousal through all the layers, with the band that chance reaches and with the
-# embeddings as the place where the words come in; compare layers with layers, and vectors from one corpus with vectors
-# from another; see what too few stories and entangled topics do; and answer the title in one paragraph, with numbers.
+# **You will**
+#
+# - follow valence and arousal through all the layers, beside what chance reaches and beside the embeddings;
+# - compare layers with layers, and vectors from one corpus with vectors from another;
+# - see what few stories and entangled topics do;
+# - answer the title in one paragraph, with numbers.
 #
 # **You need** chapter 04. 60 minutes. The cells take {{measured}} of memory on two cores, without a GPU; the model itself
 # is hardly needed.
@@ -38,8 +41,8 @@ names, layer = list(vectors.emotions), 19
 # ## Valence by depth
 #
 # The question of the title is a question about layers. For each, two numbers: the best of the first five components, and
-# the ridge axis that predicts emotions it has not seen. Beside them the band that the *best of all layers* reaches when
-# ratings are shuffled, 2,000 times.
+# the ridge axis that predicts emotions it has not seen. Beside them stands what the *best of all layers* reaches when
+# ratings are shuffled, 2,000 times: shaded for components, a dotted line for ridge.
 #
 # **Predict** the shape of the curve: where does it begin, where is its top, does it fall at the end?
 
@@ -82,17 +85,47 @@ print("which component is the best:      ", (abs(valence.pc_r).argmax(axis=1) + 
 print(f"p = {valence.ridge_p:.4f} (ridge), {valence.pc_p:.4f} (component), for the best of all layers")
 
 # %% [markdown]
-# Three things. The ridge axis is above the band at every layer, and the **embeddings** hold a good part of it: words for
-# pleasant things lie apart from words for unpleasant ones before any block has run. What the blocks add is the rise from
-# there. And the best *component* tells a different story, of valence that arises half-way up: because *which* component
-# carries it changes from layer to layer. Had you followed PC1 only, what would you have written?
+# The ridge axis is above its limit at every layer, and the **embeddings** hold a good part of it (half as much when whole
+# families of words are left out, as you saw in chapter 04). What the blocks add is the rise from there. (The smallest p
+# that 2,000 shuffles allow is what you see for ridge.)
+#
+# The best *component* tells a different story, of valence that arises half-way up. Is that a finding about the model, or
+# about the number five? **Predict** what happens if we look at ten components, or at PC1 only.
 
 # %%
+from emovec_lite import ratings
+from emovec_lite.geometry import correlations, pca
+
+human = ratings(names, "valence")
+layers = list(range(vectors.n_layers))
+ten = [abs(correlations(pca(vectors.at(i).double().numpy(), 10)[0].T, human[None])).max() for i in layers]
+answers = {
+    "PC1 alone": abs(valence.pc_r[:, 0]), "best of PCs 1 to 5": pc, "best of PCs 1 to 10": ten,
+    "ridge, emotions held out": valence.ridge_r,
+}  # fmt: skip
 show(curves(
-    list(range(vectors.n_layers)),
-    {"PC1 alone": abs(valence.pc_r[:, 0]), "best of PCs 1 to 5": pc, "ridge, emotions held out": valence.ridge_r},
-    xlabel="layer", ylabel="correlation with human valence", title="Three answers to one question",
+    layers, answers, xlabel="layer", ylabel="correlation with human valence", title="Four answers to one question",
 ))  # fmt: skip
+
+# %% [markdown]
+# With ten components valence is on one of them in the early layers, too, and the dip at layer 20 is gone: there it lies on
+# the sixth. "Valence arises half-way up" was a story about the number five. Had you followed PC1 only, what would you
+# have written?
+#
+# Is the rise of the ridge axis from the embeddings to layer 19 (chosen beforehand) more than an accident of these 48
+# emotions? Draw the emotions anew, many times.
+
+# %%
+from emovec_lite.geometry import ridge_predictions
+
+emotions = np.arange(len(names))
+low, high = (ridge_predictions(vectors.at(place).double().numpy(), human) for place in ("embed", layer))
+rng, rises = np.random.default_rng(0), []
+for _ in range(2000):
+    drawn = rng.choice(emotions, len(emotions))
+    rises.append(correlations(high[drawn], human[drawn]) - correlations(low[drawn], human[drawn]))
+print(f"rise of r: {correlations(high, human) - correlations(low, human):.2f}, 95 % interval "
+      f"{np.quantile(rises, 0.025):.2f} to {np.quantile(rises, 0.975):.2f}")  # fmt: skip
 
 # %% [markdown]
 # ## And arousal?
@@ -146,21 +179,20 @@ rsa = check("5.2", rsa)
 
 # %%
 similarity = compare(vectors, vectors, rsa)
-layers = list(range(vectors.n_layers))
 show(layer_map(
     similarity, layers, layers, label="RSA (Spearman's rho)", title="How alike are the geometries of two layers?",
 ))  # fmt: skip
 
 # %% [markdown]
-# A slow drift, with neighbours nearly the same, and no sudden change in the middle.
+# Mostly a slow drift, with larger steps between the first layers and at the very end. Do not read too much into the height:
+# all layers have read the *same stories*, so their noise is shared, and that lifts every number here.
 #
 # Another measure of the same thing is **CKA**. It is 1 for vectors that are turned and scaled, and many papers report it.
 
 # %% [markdown]
 # {{exercise 5.3}}
 #
-# Write `cka(a, b)`, the linear one: centre both over emotions; K = a aᵀ, L = b bᵀ; then the sum of K ∘ L over the root of (sum
-# of K ∘ K) times (sum of L ∘ L).
+# Write `cka(a, b)`, the linear one: centre both over emotions; K = a aᵀ, L = b bᵀ; then sum(K ∘ L) / √(sum(K ∘ K) · sum(L ∘ L)).
 #
 # <details><summary>Hint 1</summary>
 # `∘` is element by element. Centre with `x - x.mean(axis=0)`.
@@ -219,9 +251,9 @@ theirs = own.at(layer).double().numpy()
 print(f"course stories and own stories: RSA {rsa(here, theirs):.2f}")
 
 # %% [markdown]
-# Practically none. (And did you notice the second story? We come to that.) "The model's own stories give another geometry"? Careful. There are two reasons for a low
-# agreement: the two are *different*, or one of them is *noise*. A set of vectors that does not agree with itself cannot
-# agree with anything.
+# Practically none. (And did you notice the second story? We come to that.) "The model's own stories give another
+# geometry"? Careful. There are two reasons for a low agreement: the two are *different*, or one of them is *noisy*. How
+# well does each agree with itself?
 
 # %% [markdown]
 # {{exercise 5.4}}
@@ -254,79 +286,107 @@ def split_half(stories, labels, topics, first):
 split_half = check("5.4", split_half)
 
 # %% [markdown]
-# **Predict** for both corpora: how well do vectors from half of the topics agree with vectors from the other half?
+# The course has six stories of each emotion in a half, the model's own corpus three. So the fair comparison is with six
+# topics of the course, three in a half.
+#
+# **Predict:** how well do vectors from half of the topics agree with vectors from the other half?
 
 # %%
 from itertools import combinations
 
 
-def halves(vectors, corpus, n=10):
-    """The split-half RSA of ten ways to halve the topics."""
-    topics = [story.topic for story in corpus]
-    ways = list(combinations(corpus.topics, len(corpus.topics) // 2))
+def halves(vectors, corpus, topics, n=10):
+    """The split-half RSA of ten ways to halve these topics."""
+    rows = [i for i, story in enumerate(corpus) if story.topic in topics]
+    stories, where = vectors.stories.at(layer)[rows], [corpus.stories[i].topic for i in rows]
+    ways = list(combinations(topics, len(topics) // 2))
     chosen = [ways[i] for i in np.random.default_rng(0).choice(len(ways), n, replace=False)]
-    return [split_half(vectors.stories.at(layer), corpus.labels, topics, set(way)) for way in chosen]
+    return [split_half(stories, [corpus.labels[i] for i in rows], where, set(way)) for way in chosen]
 
 
-agreement = {"course": halves(vectors, corpus), "own": halves(own, own_corpus)}
+agreement = {
+    "course, 6 and 6 topics": halves(vectors, corpus, corpus.topics),
+    "course, 3 and 3 topics": halves(vectors, corpus, corpus.topics[:6]),
+    "own, 3 and 3 topics": halves(own, own_corpus, own_corpus.topics),
+}
 for name, values in agreement.items():
-    print(f"{name:>6}: {np.mean(values):.2f} (from {min(values):.2f} to {max(values):.2f})")
+    print(f"{name:>22}: {np.mean(values):.2f} (from {min(values):.2f} to {max(values):.2f})")
 
 # %% [markdown]
-# The course's stories agree with themselves. The model's own do not, at all: two halves of them give unrelated vectors.
-# So nothing can be said about *another geometry*. These stories are too few, and too much alike, to give vectors.
+# The course's stories agree with themselves, with as few stories, too. The model's own show no agreement in *who is near
+# whom*. So another geometry cannot be claimed. It does not follow that there is nothing in them: RSA weighs all pairs
+# alike, and a single shared direction can drown in that.
 #
-# But then look at this.
-#
-# **Predict:** how well does a ridge axis for valence do on the model's own vectors, which are noise?
+# **Predict:** how well does a ridge axis for valence do on vectors whose pairs do not agree?
 
 # %%
 print(f"own stories, ridge valence: r = {ridge_r(theirs, own.emotions, 'valence'):.2f}")
 
 # %% [markdown]
-# Nearly as good as ours! How can vectors that are noise predict valence? The model was told never to say the word. Let us
-# see how well it obeyed, and what is left when the stories that leak are left out. The control: as **many** stories
-# left out, but others.
+# Nearly as good as ours. Has the model shown us, in its own stories, what it holds to be pleasant? Or has it simply *said*
+# so? It was told never to use the word. Let us see how well it obeyed, and what is left when the stories that leak are
+# left out. The control: of each emotion as **many** stories left out, but drawn at random.
 
 # %%
-from emovec_lite.stories import Corpus, faults, names_itself
-from emovec_lite.vectors import subset_vectors
+from emovec_lite.stories import faults, leaks
+from emovec_lite.vectors import centred_means, project_out
 
 for what, share in faults(own_corpus).items():
     print(f"{share:.0%} {what}")
-clean = [story for story in own_corpus if not names_itself(story)]
-print(f"{len(own_corpus) - len(clean)} of {len(own_corpus)} stories leak")
+leaking = [i for i, story in enumerate(own_corpus) if leaks(story.emotion).search(story.text)]
+print(f"{len(leaking)} of {len(own_corpus)} stories leak")
 
 
-def ridge_without(stories):
-    part = subset_vectors(own, own_corpus, Corpus("part", tuple(stories)))
-    return ridge_r(part.at(layer).double().numpy(), part.emotions, "valence")
+def valence_of(stories, rows):
+    """Ridge r for valence, of vectors from these rows of pooled stories."""
+    means, _ = centred_means(stories[rows], [own_corpus.labels[i] for i in rows])
+    return ridge_r(project_out(means, own.neutral_at(layer)).double().numpy(), names, "valence")
 
 
 # %%
 import random
 
-draw = random.Random(0)
-control = []
-while len(control) < 20:
-    kept = sorted(draw.sample(range(len(own_corpus)), len(clean)))
-    part = [own_corpus.stories[i] for i in kept]
-    if len({story.emotion for story in part}) == len(names):
-        control.append(ridge_without(part))
+pooled, everyone = own.stories.at(layer), range(len(own_corpus))
+without = valence_of(pooled, [i for i in everyone if i not in leaking])
+draw, control = random.Random(0), []
+for _ in range(20):
+    dropped = set()
+    for emotion in names:
+        rows = [i for i in everyone if own_corpus.labels[i] == emotion]
+        dropped.update(draw.sample(rows, sum(i in leaking for i in rows)))
+    control.append(valence_of(pooled, [i for i in everyone if i not in dropped]))
+print(f"without the leaking stories: r = {without:.2f}")
+print(f"without as many others:      r = {min(control):.2f} to {max(control):.2f}")
+
+# %% [markdown]
+# Most of it is gone, and more than in nearly every random draw. The conclusion seems plain: what we saw came from **the
+# words that leaked**. Many papers would stop here.
+#
+# But a story that leaks differs from others in more than that word. There is a sharper test: keep all the stories, and
+# take only **the words** out of those that leak. Then read them again, which takes half a minute.
+#
+# **Predict** what will happen to r, if it was the words.
+
+# %%
+from emovec_lite.activations import mean_activations
+
+censored = [leaks(own_corpus.labels[i]).sub("", own_corpus.texts[i]) for i in leaking]
+again = pooled.clone()
+again[leaking] = mean_activations(subject, censored).at(layer)
+results = {"leaking stories left out": [without], "only their words left out": [valence_of(again, list(everyone))]}
 show(dots(
-    ["without the leaking stories"], {"ridge valence": [ridge_without(clean)]}, null=[control],
-    null_label="without as many others", xlabel="correlation with human valence, emotions held out",
-    title="Valence in the model's own stories",
+    ["own stories"], results, null=[control], null_label="as many others left out",
+    xlabel="correlation with human valence, emotions held out", title="Where does the valence in them come from?",
 ))  # fmt: skip
 
 # %% [markdown]
-# Without the stories that say the word or one of its family, most of it is gone; without as many others, it stays. What
-# looked like the model's view of emotions was mostly *the words that it was told not to say*. Check for leaks before you
-# believe in a correlation, above all in stories that a model has written.
+# It was **not** the words. Without them the correlation is nearly what it was. More likely, the stories that say the word
+# are those in which the model kept to the emotion at all; leave them out, and the good ones go. The first control looked
+# right, and removed two things at once. *A control has to remove one thing.*
 #
 # ## Few stories, entangled topics
 #
-# The replication drew three topics for each emotion *independently*. So *afraid* may have had a storm and an exam, *happy*
+# The authors of arXiv 2606.26987 drew three topics for each emotion *independently*. So *afraid* may have had a storm and an exam, *happy*
 # a wedding. Are its vectors about emotions, or about weddings? We can make such a corpus out of ours: for each emotion
 # its own two topics (**confounded**). The control has as many stories, on two topics that all emotions share
 # (**balanced**).
@@ -346,29 +406,30 @@ def made_of(choose, seed):
 
 kinds = {"confounded": confounded, "balanced": balanced}
 found = {name: np.array([made_of(choose, seed) for seed in range(20)]) for name, choose in kinds.items()}
-for i, what in enumerate(("ridge valence", "best PC, valence", "RSA with all stories")):
+for i, what in enumerate(("ridge valence", "best PC, valence", "RSA with all (itself in)")):
     print(f"{what:>21}: " + "; ".join(
         f"{name} {values[:, i].mean():.2f} ({values[:, i].min():.2f} to {values[:, i].max():.2f})"
         for name, values in found.items()
     ))  # fmt: skip
 
 # %% [markdown]
-# **Few** does most of the damage: with two stories an emotion, valence drops far, entangled or not, and hangs on which
+# **Few** does most of the damage: with two stories for each emotion, valence drops far, entangled or not, and hangs on which
 # topics were drawn. *Entangled* takes a little more. We expected a larger difference, and the twenty draws overlap widely.
 #
 # ## What the paper reports, and what this model bears out
 #
 # | | arXiv 2606.26987 | this model and recipe |
 # |---|---|---|
-# | PC1 is valence | yes: .76 in Apertus-8B, .83 in Gemma-4-E4B, at the best layer | no: valence is there, but on no fixed component |
-# | valence is absent in early layers | yes, in Apertus-8B | no: it is in the embeddings, and rises |
-# | valence collapses late | yes, in Gemma-4-E4B from layer 17 on | no: a slight fall in the last layers |
-# | arousal is weaker than valence | yes: at most .45 and .43 | not with valence taken out; but it comes with the words |
+# | PC1 is valence | yes: about .76 in Apertus-8B, .83 in Gemma-4-E4B, at the best layer | no: PC1 is low in every layer |
+# | valence is absent in early layers | yes, in Apertus-8B, by PC1 | by five components yes; by ten, and by ridge, no |
+# | valence collapses late | yes, in Gemma-4-E4B from layer 17 on, by PC1 | by ridge no: a slight fall at the end |
+# | arousal is weaker than valence | yes: at most .45 and .43 | not by ridge, but it comes with the words |
 #
-# Four caveats stand beside this table. The models differ by a factor of sixty in size. The ratings are not the same: there
-# NRC-VAD, here the Glasgow Norms, in which the two scales are correlated. The stories are others, and there are more of
-# them here for each emotion. And their numbers are those of the best layer without a correction for having looked at all.
-# Chapter 08 runs larger tiers.
+# Five caveats stand beside this table. Their measure is PC1, ours mostly a ridge axis. The models differ by a factor of
+# sixty in size. The ratings are not the same: there NRC-VAD, here the Glasgow Norms, in which the two scales are
+# correlated. The stories are others, and there are more of them here for each emotion. And their numbers are those of the
+# best layer, without a correction for having looked at all; the curves behind them were read off figures. Chapter 08
+# runs larger tiers.
 #
 # ## Your answer
 
@@ -394,10 +455,10 @@ def conclusion(found):
     return (
         "This model does not find happiness anywhere, if that means a feeling. What it has is a representation of how "
         f"pleasant an emotion is. Part of it comes with the words: at the token embeddings human valence can be "
-        f"predicted for emotions that the fit has not seen with r = {found['embed']:.2f}. The blocks add to that, step "
-        f"by step, up to r = {found['best']:.2f} at layer {found['layer']}, two thirds of the way up, and little is "
-        "lost after. With ratings shuffled and the best layer taken each time, as it was here, a result as good comes "
-        f"up with p = {found['p']:.4f}. It lies along no single principal component, and it was found with 576 stories."
+        f"predicted for an emotion that the fit has not seen with r = {found['embed']:.2f}, though the fit has seen its "
+        f"near-synonyms. The blocks add to that, up to r = {found['best']:.2f} at layer {found['layer']}, and little is "
+        "lost after. With ratings shuffled and the best layer taken each time, as it was here, no shuffle did as well: "
+        f"p = {found['p']:.4f}, the smallest that so many shuffles allow. It lies along no single principal component."
     )
     ### END SOLUTION
 
@@ -412,10 +473,11 @@ print(conclusion(found))
 # ## Take away
 #
 # - Begin every sweep at the **embeddings**: what the words bring is not the model's finding.
-# - *Which* component carries a scale changes with depth; a ridge axis on held-out emotions does not mind.
+# - *Which* component carries a scale changes with depth, and so does the answer with how many you look at.
 # - Low agreement is a **difference** only between things that agree with themselves.
 # - Plain CKA finds noise similar. Show the control.
-# - Stories that a model writes **leak**; and few stories are the worst confound of all.
+# - A control has to remove **one thing**: leaving out the stories that leak left out more than the leak.
+# - Few stories did more harm here than entangled topics.
 #
 # ## Three questions
 

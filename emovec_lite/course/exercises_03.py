@@ -86,6 +86,10 @@ def check_nearest(answer: Answer) -> Iterator[str]:
     labels = ["sad", "sad", "calm", "calm", "angry", "angry"]
     new = torch.tensor([[9.5, -1.0], [8.0, 6.0], [20.0, 14.0], [9.0, 3.9]])
     got = answer.listing(train, labels, new, length=4)
+    expect(
+        all(isinstance(name, str) for name in got),
+        "Return the emotions' names, not their numbers: `emotions[i]`, in alphabetical order.",
+    )
     yield "by the highest cosine with centred vectors"
     right = nearest(train, labels, new)
     vectors, centre = centred_means(train, labels)

@@ -203,6 +203,14 @@ def check_ridge_held_out(answer: Answer) -> Iterator[str]:
             out.append(mean + (vectors[i] - middle) @ (x.T @ np.linalg.solve(x @ x.T + penalty * np.eye(9), y)))
         return torch.as_tensor(np.array(out))
 
+    def leaky() -> torch.Tensor:
+        x, y, out = vectors - vectors.mean(axis=0), ratings - ratings.mean(), []
+        for i in range(10):
+            rest = np.arange(10) != i
+            fit = x[rest].T @ np.linalg.solve(x[rest] @ x[rest].T + 5.0 * np.eye(9), y[rest])
+            out.append(ratings.mean() + x[i] @ fit)
+        return torch.as_tensor(np.array(out))
+
     def no_mean() -> torch.Tensor:
         return want - torch.as_tensor(np.array([ratings[np.arange(10) != i].mean() for i in range(10)]))
 
@@ -217,6 +225,8 @@ def check_ridge_held_out(answer: Answer) -> Iterator[str]:
             "There is no intercept: subtract the mean vector and the mean rating of the *other* emotions, and add the "
             "mean rating back at the end.": loop(5.0, False),
             "The mean rating of the others is not added back.": no_mean(),
+            "The means were taken over all emotions, the left-out one among them: it leaks into its own prediction. Take "
+            "them over the others, in the loop.": leaky(),
             "The penalty is not used: that is the fit with hardly any.": loop(1e-9, True),
             "The penalty went in squared.": loop(25.0, True),
         },

@@ -62,6 +62,10 @@ def check_above_the_band(answer: Answer) -> Iterator[str]:
     null = np.r_[np.linspace(0.0, 0.5, 96), 0.9, 0.91, 0.92, 0.93]
     curve = [0.47, 0.49, 0.3, 0.91, 0.2, 0.60]
     result = answer(curve, null)
+    expect(
+        not isinstance(result, tuple),
+        "Return a list of layers. (`np.where` gives a tuple: take its `[0]`.)",
+    )
     got = sorted(int(x) for x in (result.tolist() if hasattr(result, "tolist") else result))
     yield "those above the 95th percentile"
     quantile = {q: [i for i, v in enumerate(curve) if v > np.quantile(null, q)] for q in (0.05, 0.9, 0.95)}
@@ -77,7 +81,7 @@ def check_above_the_band(answer: Answer) -> Iterator[str]:
         ([i for i, v in enumerate(curve) if v > np.mean(null) + 2 * np.std(null)], "You took the mean plus two standard "
          "deviations. A null of maxima is no bell curve; take its 95th percentile."),
         ([i + 1 for i in want], "You count layers from 1. Here they count from 0."),
-        (quantile[0.9], "You took the 90th percentile."),
+        (quantile[0.9], "Your limit is too low: the 95th percentile is wanted."),
     ):  # fmt: skip
         expect(got == want or got != wrong, message)
     expect(got == want, f"The layers above the 95th percentile are {want}, you have {got}.")
@@ -111,6 +115,9 @@ def check_rsa(answer: Answer) -> Iterator[str]:
             ),
             "That is Pearson's r. RSA compares the *order* of the pairs: Spearman's rho.": torch.tensor(
                 pearsonr(x[upper], y[upper]).statistic
+            ),
+            "You correlated the rows, which takes each vector's own mean off. Use cosines.": torch.tensor(
+                spearmanr(np.corrcoef(a)[upper], np.corrcoef(b)[upper]).statistic
             ),
             "You compared dot products. Use cosines, or the emotions with long vectors decide.": torch.tensor(
                 spearmanr((a @ a.T)[upper], (b @ b.T)[upper]).statistic
