@@ -28,7 +28,7 @@ import numpy as np
 
 from emovec_lite import load_or_compute, ratings, show
 from emovec_lite.course import check, progress, quiz
-from emovec_lite.plots import circumplex, cosine_map, curves, dots
+from emovec_lite.plots import circumplex, cosine_map, dots
 
 vectors = load_or_compute()
 names = list(vectors.emotions)

@@ -171,9 +171,12 @@ class Answer:
 
     def __call__(self, *args):
         """What the function returns; `NotYet` where it raises, returns nothing, or changes its inputs."""
+        import numpy as np
         import torch
 
-        kept = [a.clone() if isinstance(a, torch.Tensor) else a for a in args]
+        kept = [
+            a.clone() if isinstance(a, torch.Tensor) else a.copy() if isinstance(a, np.ndarray) else a for a in args
+        ]
         try:
             result = self.function(*args)
         except NotImplementedError as error:
@@ -199,7 +202,8 @@ class Answer:
             ) from error
         expect(result is not None, f"`{self.name}` returned nothing. Did you forget `return`?")
         for before, after in zip(kept, args, strict=True):
-            if isinstance(before, torch.Tensor) and not torch.equal(before, after):
+            same = {torch.Tensor: torch.equal, np.ndarray: np.array_equal}.get(type(before), lambda *_: True)
+            if not same(before, after):
                 raise NotYet(
                     f"`{self.name}` changed one of its inputs in place, and whoever passed it will be surprised. "
                     "Work on a copy: `x = x - y` instead of `x -= y`, or `x.clone()`."
@@ -217,7 +221,9 @@ class Answer:
         if not isinstance(result, torch.Tensor):
             stack = isinstance(result, (list, tuple)) and any(isinstance(x, torch.Tensor) for x in result)
             inside = " (torch.stack makes one tensor of several)" if stack else ""
-            raise NotYet(f"`{self.name}` should return a tensor, not a {type(result).__name__}{inside}.")
+            kind = "an array" if any(isinstance(a, np.ndarray) for a in args) else "a tensor"
+            kind = kind if shape else "a number"
+            raise NotYet(f"`{self.name}` should return {kind}, not a {type(result).__name__}{inside}.")
         found = tuple(result.shape)
         if found != shape:
             why = (hints or {}).get(found)

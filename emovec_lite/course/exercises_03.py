@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Float, Int
 
-from emovec_lite.course.checks import Answer, agree, exercise, expect
+from emovec_lite.course.checks import Answer, NotYet, agree, exercise, expect
 from emovec_lite.geometry import permutation_p
 from emovec_lite.vectors import centred_means
 
@@ -82,13 +82,13 @@ def check_nearest(answer: Answer) -> Iterator[str]:
     import torch
 
     yield "one emotion a story"
-    train = torch.tensor([[9.0, 1.0], [11.0, 1.0], [10.0, 2.0], [10.0, 4.0], [13.0, 9.0], [17.0, 9.0]])
-    labels = ["sad", "sad", "calm", "calm", "angry", "angry"]
-    new = torch.tensor([[9.5, -1.0], [8.0, 6.0], [20.0, 14.0], [9.0, 3.9]])
-    got = answer.listing(train, labels, new, length=4)
+    train = torch.tensor([[17.0, 2.0], [10.0, 4.0], [13.0, 11.0], [16.0, 1.0], [13.0, 12.0], [18.0, 12.0]])
+    labels = ["sad", "sad", "calm", "calm", "calm", "angry"]  # not as many of each
+    new = torch.tensor([[10.0, 10.0], [16.0, 7.0], [-2.0, 5.0], [6.0, -2.0], [14.0, 18.0]])
+    got = answer.listing(train, labels, new, length=5)
     expect(
         all(isinstance(name, str) for name in got),
-        "Return the emotions' names, not their numbers: `emotions[i]`, in alphabetical order.",
+        "Those are numbers. Name the emotions: row i is the i-th of `sorted(set(labels))`.",
     )
     yield "by the highest cosine with centred vectors"
     right = nearest(train, labels, new)
@@ -112,10 +112,18 @@ def check_nearest(answer: Answer) -> Iterator[str]:
         "length 1.": named((new - centre) @ vectors.T),
         "You centred the new stories by their own mean. What is subtracted must come from the training stories "
         "alone.": named((new - new.mean(dim=0)) @ unit.T),
+        "You subtracted the mean over *stories* from the new ones. The centre is the mean over emotions' "
+        "means.": named((new - train.mean(dim=0)) @ unit.T),
+        "You subtracted the mean over *stories*. The centre is the mean over the emotions' means.": named(
+            (new - train.mean(dim=0)) @ torch.nn.functional.normalize(vectors + centre - train.mean(dim=0), dim=1).T
+        ),
+        "That is the nearest by distance, in which the longest vectors have their way. Take the cosine.": named(
+            -torch.cdist(new, vectors + centre)
+        ),
     }
     for message, wrong in mistakes.items():
         expect(wrong == right or got != wrong, message)
-    expect(got == right, f"For four new stories you named {got}; by cosine with the centred vectors it is {right}.")
+    expect(got == right, f"For five new stories you named {got}; by cosine with the centred vectors it is {right}.")
     yield "real stories"
     activations, labels, topics = _real()
     rows = [i for i, topic in enumerate(topics) if topic != "bus"]
@@ -135,7 +143,7 @@ def check_held_out(answer: Answer) -> Iterator[str]:
 
     yield "one prediction a story"
     items = torch.arange(6.0)[:, None]
-    labels, topics = ["a", "b", "a", "b", "a", "b"], ["t", "t", "u", "u", "v", "v"]
+    labels, topics = list("abcdef"), ["t", "t", "u", "u", "v", "v"]
     seen: list[tuple[list[float], list[str], list[float]]] = []
 
     def spy(train, train_labels, new):
@@ -166,7 +174,11 @@ def check_held_out(answer: Answer) -> Iterator[str]:
             "A story was tested while others *on its topic* were in the training. Leave out whole topics: stories of "
             "one topic share words that have nothing to do with the emotion.",
         )
-        expect(len(train) + len(new) == 6, "Train on all the stories of all the other topics.")
+        others = [float(i) for i, topic in enumerate(topics) if topic not in tested]
+        expect(
+            len(tested) == 1 and sorted(train) == others,
+            "Test one topic at a time, and train on all the stories of all the other topics.",
+        )
     yield "predictions in the stories' order"
     want = [f"prediction {value}" for value in range(6)]
     expect(got == want, "The predictions are not in the order of the stories.")
@@ -179,10 +191,18 @@ def check_held_out(answer: Answer) -> Iterator[str]:
     )
     yield "a list of texts"
     texts = ["x", "y", "z"]
-    got = answer.listing(
-        lambda train, labels, new: [text.upper() for text in new], texts, ["a", "b", "a"], ["t", "u", "t"], length=3
-    )
-    expect(got == ["X", "Y", "Z"], "It works for a tensor and not for a list of texts, which word counts need.")
+    but = "It works for a tensor and not for a list of texts, which word counts need"
+    try:
+        got = answer.listing(
+            lambda train, labels, new: [text.upper() for text in new],
+            texts,
+            ["a", "b", "a"],
+            ["t", "u", "t"],
+            length=3,
+        )
+    except NotYet as problem:
+        raise NotYet(f"{but}: {problem}") from problem
+    expect(got == ["X", "Y", "Z"], f"{but}.")
 
 
 @exercise("3.3", "Shuffle, but within topics", difficulty=2, importance=4, minutes=6, reference=shuffle_within)
@@ -228,6 +248,7 @@ def check_p_value(answer: Answer) -> Iterator[str]:
         got, torch.tensor(0.3),
         {
             "That is the share of the null below. How often is chance *at least as good*?": torch.tensor(7 / 9),
+            "You counted the null below. How often is chance *at least as good*?": torch.tensor(8 / 10),
             "Count the observed value in, above and below the line: (1 + 2) / (1 + 9). It is one of the ways in which "
             "the labels could lie.": torch.tensor(2 / 9),
             "Count the observed value in below the line too: divide by 1 + the number of permutations.": torch.tensor(
@@ -263,6 +284,11 @@ def check_lens(answer: Answer, subject: Subject) -> Iterator[str]:
     expect(
         all(isinstance(token, str) for token in got),
         "Those are ids. Turn each into its token: `subject.tokenizer.decode([i])`.",
+    )
+    expect(
+        not any("\u0120" in token for token in got),
+        "Those are the tokens as the vocabulary spells them (Ġ is a space). Turn each into its text: "
+        "`subject.tokenizer.decode([i])`.",
     )
     yield "those that it makes likeliest"
     want = lens(subject, vector, 8)
@@ -330,6 +356,11 @@ def check_implied_ranks(answer: Answer) -> Iterator[str]:
             "Those are the emotions with the highest cosine, not the rank of the right one.": (
                 centred @ unit.T
             ).argmax(dim=1),
+            "One `argsort` names the emotion at each rank, not the rank of each emotion. Count how many score higher "
+            "than the right one.": 1 + (order := (centred @ unit.T).argsort(dim=1, descending=True))[range(6), right],
+            "One `argsort` names the emotion at each rank, not the rank of each emotion.": order[range(6), right],
+            "The right emotion was counted as higher than itself: > and not >=.": want + 1,
+            "The ranks run the wrong way, and from 0: 1 is for the *highest* cosine.": 5 - want,
         },
         "Not the rank of the right emotion among all, by cosine after centring the messages.",
         tolerance=1e-6,

@@ -63,17 +63,28 @@ def check_above_the_band(answer: Answer) -> Iterator[str]:
     curve = [0.47, 0.49, 0.3, 0.91, 0.2, 0.60]
     result = answer(curve, null)
     expect(
-        not isinstance(result, tuple),
-        "Return a list of layers. (`np.where` gives a tuple: take its `[0]`.)",
+        not (isinstance(result, tuple) and len(result) == 1 and hasattr(result[0], "shape")),
+        "`np.where` gives a tuple with an array in it. Take its first entry: `np.where(...)[0]`.",
     )
-    got = sorted(int(x) for x in (result.tolist() if hasattr(result, "tolist") else result))
+    found = result.tolist() if hasattr(result, "tolist") else result
+    expect(isinstance(found, (list, tuple, set)), f"Return a list of layers, not a {type(result).__name__}.")
+    expect(
+        not any(isinstance(x, (bool, np.bool_)) for x in found),
+        "That is a yes or no for each layer. Return the numbers of those that are above: `np.flatnonzero`.",
+    )
+    expect(
+        all(isinstance(x, (int, float, np.number)) and x == int(x) for x in found),
+        "Return the layers' numbers, not their values or names.",
+    )
+    got = sorted(int(x) for x in found)
     yield "those above the 95th percentile"
     quantile = {q: [i for i, v in enumerate(curve) if v > np.quantile(null, q)] for q in (0.05, 0.9, 0.95)}
     want = above_the_band(curve, null)
     expect(got != [i for i, v in enumerate(curve) if v <= np.quantile(null, 0.95)], "Those are the layers *inside* the "
            "band.")  # fmt: skip
     for wrong, message in (
-        (quantile[0.05], "You took the 5th percentile: nearly everything is above it. The band ends at the 95th."),
+        (quantile[0.05], "Nearly everything is above your limit. The band ends at the 95th percentile: "
+         "`np.quantile(null, 0.95)`, or `np.percentile(null, 95)`, which counts to 100."),
         ([i for i, v in enumerate(curve) if v > max(null)], "You took the largest value of the null. One in twenty "
          "permutations may lie above the band."),
         ([i for i, v in enumerate(curve) if v > np.mean(null)], "You took the mean of the null: half of all chance "
@@ -100,19 +111,30 @@ def check_rsa(answer: Answer) -> Iterator[str]:
     rng = np.random.default_rng(0)
     a = rng.normal(size=(9, 6)) * np.exp(rng.normal(size=(9, 1)))
     b = np.hstack([a[:, :4] ** 3, rng.normal(size=(9, 5))])
+    expect(not hasattr(answer(a, b), "statistic"), "That is the whole result. Return the statistic: `.statistic`.")
     got = answer.tensor(a, b, shape=(), axes="")
     yield "Spearman's rho of the pairs' cosines"
     upper = np.triu_indices(9, k=1)
     x, y = cosines(a), cosines(b)
+
+    def with_diagonal(upper) -> list[float]:
+        """The cosines of 1 are ties up to rounding, which decides their order."""
+        jitter = [1e-9 * np.diag(rng.normal(size=9)) for _ in range(200)]
+        return [
+            spearmanr((x + d)[upper], (y - e)[upper]).statistic for d, e in zip(jitter, jitter[::-1], strict=True)
+        ]
+
+    want = torch.tensor(library_rsa(a, b))
+    for upper_and, which in ((np.indices((9, 9)).reshape(2, -1), ""), (np.triu_indices(9), " (`k=1` leaves it out)")):
+        values = with_diagonal(tuple(upper_and))
+        expect(
+            close(got, want) or not min(values) - 2e-3 <= float(got) <= max(values) + 2e-3,
+            f"The diagonal takes part{which}: every emotion is like itself in both, and that lifts the correlation for "
+            "nothing.",
+        )
     agree(
-        got, torch.tensor(library_rsa(a, b)),
+        got, want,
         {
-            "The diagonal takes part: every emotion is like itself in both, and that lifts the correlation for "
-            "nothing.": torch.tensor(spearmanr(x.ravel(), y.ravel()).statistic),
-            "The diagonal takes part (`k=1` leaves it out): every emotion is like itself in both, and that lifts the "
-            "correlation for nothing.": torch.tensor(
-                spearmanr(x[np.triu_indices(9)], y[np.triu_indices(9)]).statistic
-            ),
             "That is Pearson's r. RSA compares the *order* of the pairs: Spearman's rho.": torch.tensor(
                 pearsonr(x[upper], y[upper]).statistic
             ),
@@ -181,7 +203,7 @@ def check_split_half(answer: Answer) -> Iterator[str]:
 
     yield "a number"
     generator = torch.Generator().manual_seed(0)
-    emotions, topics = [f"e{i}" for i in range(7)], ["bus", "meal", "walk", "letter"]
+    emotions, topics = [f"e{i}" for i in range(7)], ["bus", "walk", "meal", "letter"]
     cells = [(e, t) for e in emotions for t in topics]
     base = {e: torch.randn(5, generator=generator) for e in emotions}
     stories = torch.stack([base[e] + torch.randn(5, generator=generator) for e, _ in cells]) + 4
@@ -196,6 +218,10 @@ def check_split_half(answer: Answer) -> Iterator[str]:
     one = [i for i, t in enumerate(where) if t in ("walk", "bus")]
     two = [i for i, t in enumerate(where) if t not in ("walk", "bus")]
     everything = list(range(len(where)))
+
+    def half_by_all(rows: list[int]):
+        return half(rows, False) - stories.mean(dim=0).double().numpy()
+
     agree(
         got, torch.tensor(library_rsa(half(one), half(two))),
         {
@@ -206,6 +232,8 @@ def check_split_half(answer: Answer) -> Iterator[str]:
             "The halves are not centred: what all stories share decides every cosine.": torch.tensor(
                 library_rsa(half(one, False), half(two, False))
             ),
+            "You subtracted the mean of *all* stories. Centre each half by its own mean over emotions, or the halves "
+            "know of each other.": torch.tensor(library_rsa(half_by_all(one), half_by_all(two))),
             "You split the stories by their place in the list, not by topic.": torch.tensor(
                 library_rsa(half(everything[::2]), half(everything[1::2]))
             ),
@@ -215,13 +243,20 @@ def check_split_half(answer: Answer) -> Iterator[str]:
     yield "another split"
     one = [i for i, t in enumerate(where) if t == "meal"]
     two = [i for i, t in enumerate(where) if t != "meal"]
-    got = answer.tensor(stories, labels, where, ["meal"], shape=(), axes="")
+    got = answer.tensor(stories, labels, where, {"meal"}, shape=(), axes="")
     expect(close(got, torch.tensor(library_rsa(half(one), half(two)))), "Right for one split of the topics, not for "
            "another.")  # fmt: skip
 
 
 FEELS = re.compile(
-    r"\b(?:model|it|network)\s+(?:really\s+|truly\s+)?(?:feels|is happy|enjoys|suffers)\b", re.IGNORECASE
+    r"\b(?:models?|it|network|SmolLM2)\s+(?:\w+ly\s+|can\s+|does\s+|do\s+)?"
+    r"(?:feels?|enjoys?|suffers?|experiences?|is\s+(?:\w+ly\s+)?(?:feeling|happy|sad)|"
+    r"has\s+(?:\w+\s+)?(?:feelings|emotions))\b"
+    r"(?!\s+(?:natural|like|as|right|wrong|safe|odd))",
+    re.IGNORECASE,
+)
+DENIED = re.compile(
+    r"\b(?:not|no|nor|never|none|nothing|cannot|without|whether|if|mistake|wrong)\b|n[’']t\b", re.IGNORECASE
 )
 
 
@@ -230,7 +265,7 @@ def check_conclusion(answer: Answer) -> Iterator[str]:
     yield "a paragraph"
     sets = (
         {"embed": 0.413, "best": 0.762, "layer": 17, "p": 0.0135},
-        {"embed": 0.287, "best": 0.648, "layer": 11, "p": 0.0422},
+        {"embed": 0.287, "best": 0.648, "layer": 11, "p": 0.0005},  # the smallest of 2,000 permutations
     )
     texts = []
     for found in sets:
@@ -251,14 +286,23 @@ def check_conclusion(answer: Answer) -> Iterator[str]:
         numbers = [float(n) for n in re.findall(r"(?<![\w.])\d*\.?\d+(?!\w)", text)]
         for key in ("embed", "best", "p"):
             # As it is, or rounded to two decimals or more; a p-value also to one figure that counts.
-            forms = {round(found[key], digits) for digits in (2, 3, 4)}
+            forms = {round(found[key], digits) for digits in (2, 3, 4)} - {0.0}
+            digits = 4 if key == "p" else 2
             expect(
                 any(abs(n - f) < 1e-9 for n in numbers for f in forms),
                 f"With found[{key!r}] = {found[key]} your text does not say {names[key]}. Put in "
-                f"`{{found[{key!r}]:.2f}}` (or more digits), so that it follows what was executed.",
+                f"`{{found[{key!r}]:.{digits}f}}` (or more digits), so that it follows what was executed.",
             )
     yield "concepts, not feelings"
-    said = FEELS.search(texts[0])
+    said = next(
+        (
+            found
+            for sentence in re.split(r"(?<=[.!?;:])\s+", texts[0])
+            for found in FEELS.finditer(sentence)
+            if not DENIED.search(sentence[: found.start()])
+        ),
+        None,
+    )
     expect(
         not said,
         f"“{said[0] if said else ''}” goes beyond what you have seen: a representation of the concept, not a feeling.",
