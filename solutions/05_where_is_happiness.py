@@ -396,6 +396,7 @@ show(dots(
 
 # %%
 from emovec_lite.stories import balanced, confounded
+from emovec_lite.vectors import subset_vectors
 
 
 def made_of(choose, seed):
