@@ -99,22 +99,24 @@ for direction in [*directions, *random_directions(afraid, 1)]:
 import torch
 
 
-def log_probability(word, prompt="He feels"):
-    """How likely the model finds `word` as the next token (natural logarithm)."""
+def log_probabilities(prompt="He feels"):
+    """How likely the model finds each token as the next one (natural logarithm)."""
     ids = subject.tokenizer(prompt, return_tensors="pt").to(subject.device)
     with torch.inference_mode():
-        logits = subject.hf(**ids).logits[0, -1].float()
-    return logits.log_softmax(dim=0)[subject.tokenizer(" " + word)["input_ids"][0]].item()
+        return subject.hf(**ids).logits[0, -1].float().log_softmax(dim=0).cpu()
 
 
-def change(word, direction):
-    """By how much steering moves that."""
-    plain = log_probability(word)
+plain = log_probabilities()
+
+
+def change(direction):
+    """By how much steering moves the log probability of each token."""
     with steer(subject, direction, strength=0.25):
-        return log_probability(word) - plain
+        return log_probabilities() - plain
 
 
-print(f"{change('afraid', afraid):+.2f}")
+token = subject.tokenizer(" afraid")["input_ids"][0]
+print(f"{change(afraid)[token]:+.2f}")
 
 # %% [markdown]
 # That is the change in the *logarithm*: +1 means about 2.7 times as likely. Is it a lot? Only the random directions
@@ -126,9 +128,10 @@ print(f"{change('afraid', afraid):+.2f}")
 from emovec_lite.plots import dots
 
 names = ["afraid", "angry", "calm", "happy", "lonely", "proud", "sad", "tired"]
-own = [change(name, vectors.direction(name, layer=19)) for name in names]
-chance = [[change(name, r) for r in random_directions(afraid, 20)] for name in names]
-beaten = sum(value > max(null) for value, null in zip(own, chance, strict=True))
+tokens = [subject.tokenizer(" " + name)["input_ids"][0] for name in names]
+own = [change(vectors.direction(name, layer=19))[i].item() for name, i in zip(names, tokens)]
+chance = torch.stack([change(direction)[tokens] for direction in random_directions(afraid, 20)]).T.tolist()
+beaten = sum(value > max(null) for value, null in zip(own, chance))
 print(f"own direction above all 20 random ones: {beaten} of {len(names)}")
 show(dots(
     names, {"own direction": own}, null=chance, xlabel="change in log probability of the word after “He feels”",

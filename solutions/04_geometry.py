@@ -96,9 +96,9 @@ show(cosine_map(vectors, layer))
 # %%
 from emovec_lite.geometry import cluster
 
-stable, clouds, sizes = [], [], (3, 5, 8, 10)
+stable, clouds, sizes = [], [], (3, 5, 10)
 for k in sizes:
-    groups = cluster(matrix, k, clouds=119)
+    groups = cluster(matrix, k, clouds=99)
     stable.append(groups.stability)
     clouds.append(groups.null.tolist())
     print(f"k = {k}: stability {groups.stability:.2f}, p = {groups.p:.3f}")
@@ -108,7 +108,7 @@ show(dots(
 ))  # fmt: skip
 
 # %% [markdown]
-# Four values of k were tried, so each p has to be multiplied by four. Ten groups, the number that Sofroniew et al. 2026
+# Three values of k were tried, so each p has to be multiplied by three. Ten groups, the number that Sofroniew et al. 2026
 # use, do better than all their clouds, also then; the others do not. Yet even for ten the stability is far from 1: many
 # emotions change groups. It may be better to think of *directions* than of families, so let us look for those.
 #
