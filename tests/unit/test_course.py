@@ -1,6 +1,7 @@
 """The course's machinery: the build, the engine of the checks, quizzes, progress, and running the solutions."""
 
 import json
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -164,8 +165,10 @@ def test_run_executes_solutions_in_this_process_and_counts_their_checks(root, mo
     source = root / "solutions" / "02_toy.py"
     source.write_text(source.read_text().replace("# setup\n", "hidden = 1\n"))
     build.build()
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     assert run.run() is True
     assert "1 of 1" in capsys.readouterr().out
+    assert records.progress_file().parent.name == "kept" and "TQDM_DISABLE" not in os.environ
     assert not records.progress_file().exists()
     source.write_text(source.read_text().replace("hidden = 1", "1 / 0"))
     build.build()
@@ -360,7 +363,8 @@ def test_where_no_widget_runs_there_is_text_with_every_explanation():
         assert option.text in shown["text/plain"] and option.why in shown["text/plain"]
     assert shown["text/html"].count("<details>") == len(question.options)
     evil = quizzes.Question("1", "<script>a</script>", (quizzes.Option("<b>", "x < y", True),))
-    assert "<script>" not in quizzes.as_html(evil) and "x &lt; y" in quizzes.as_html(evil)
+    page = quizzes.as_html(evil)
+    assert "<script>" not in page and "x &lt; y" in page and "<li>&lt;b&gt;</li>" in page
     with pytest.raises(UnknownName, match="Unknown quiz '77'"):
         quizzes.quiz("77")
 

@@ -328,3 +328,11 @@ def test_chat_has_the_models_own_format_or_a_plain_one(tiny):
         assert subject.tokenizer.convert_ids_to_tokens(subject.chat("w1 w2")) == ["<s>", "w7", "w1", "w2", "w8"]
     finally:
         subject.tokenizer.chat_template = None
+
+
+def test_behind_nnsight_the_tokenizer_still_pads_on_the_right(tiny):
+    subject = tiny.__wrapped__("llama")
+    subject.tokenizer.padding_side = "right"
+    assert subject.nn is subject.nn and subject.tokenizer.padding_side == "right"
+    ids = subject.tokenizer(["w1 w2 w3", "w1"], padding=True, return_tensors="pt")["input_ids"]
+    assert ids[1, 0] != subject.tokenizer.pad_token_id == ids[1, -1]

@@ -137,6 +137,10 @@ def test_the_mask_map_counts_what_is_skipped_kept_and_padding():
     assert "the tokens that count (3, 2, 0)" in plots.alt_text(figure)
     hatches = {c.get_hatch() for c in figure.axes[0].collections}
     assert len(hatches) == 3  # told apart without colour
+    widths = {h: 0 for h in hatches}
+    for collection in figure.axes[0].collections:
+        widths[collection.get_hatch()] += len(collection.get_paths())
+    assert widths == {"///": 2 + 2 + 1, None: 3 + 2 + 0, "...": 0 + 1 + 4}
 
 
 def test_the_layer_map_says_its_extremes():
