@@ -434,8 +434,9 @@ show(curves(
 ))  # fmt: skip
 
 # %% [markdown]
-# At first all capitals rise together: the lens sees that a capital is wanted. Only in the last blocks does Paris part
-# from the others, and only then is it about *this* question. Below that the lens shows spaces and commas. It reads only
+# From layer 23 on Paris rises, and London rises after it; Berlin and Rome follow only at the very end. So part of the
+# rise is not about *this* question: a capital is wanted, and some are named more often than others. What is about it is
+# the distance between Paris and the rest. Below that the lens shows spaces and commas. It reads only
 # what already lies in the *output* directions; a layer may know something and keep it in other ones. What the lens
 # shows is there. What it does not show may be there too.
 #
