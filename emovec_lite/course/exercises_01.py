@@ -63,7 +63,7 @@ def mean_norm(residual: Float[Tensor, "token d_model"], skip: int) -> Float[Tens
 
 
 def logit_lens(subject: Subject, residual: Float[Tensor, "token d_model"]) -> Float[Tensor, "token vocab"]:
-    return subject.hf.lm_head(subject.hf.model.norm(residual))
+    return subject.hf.lm_head(subject.final_norm(residual))
 
 
 def add_at(
@@ -142,7 +142,7 @@ def _check_reading(answer: Answer, subject: Subject) -> Iterator[str]:
         want,
         {
             "At the last layer you returned the residual stream *after the final norm*, which is no longer the "
-            "residual stream. `hidden_states[-1]` does this to you; read the block instead.": subject.hf.model.norm(
+            "residual stream. `hidden_states[-1]` does this to you; read the block instead.": subject.final_norm(
                 want
             ),
             STALE: first,

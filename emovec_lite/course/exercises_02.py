@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Bool, Float
 
-from emovec_lite.course.checks import Answer, NotYet, agree, close, exercise, expect, left_as_it_was
+from emovec_lite.course.checks import Answer, NotYet, agree, close, exercise, expect, left_as_it_was, shipped_vectors
 from emovec_lite.vectors import centred_means, neutral_components, project_out
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def check_mean_pool(answer: Answer) -> Iterator[str]:
 def check_centre(answer: Answer) -> Iterator[str]:
     import torch
 
-    from emovec_lite import load_corpus, load_or_compute
+    from emovec_lite import load_corpus
 
     yield "one row an emotion"
     # Three emotions: of two, the centred rows are each other's negatives, and a turned sign looks like a wrong order.
@@ -161,11 +161,7 @@ def check_centre(answer: Answer) -> Iterator[str]:
         "Not each emotion's mean minus the mean over emotions.",
     )  # fmt: skip
     yield "the course's own stories"
-    import contextlib
-    import io
-
-    with contextlib.redirect_stderr(io.StringIO()):
-        vectors = load_or_compute()
+    vectors = shipped_vectors()
     stories, labels = vectors.stories.at(19), load_corpus().labels
     want = centre(stories, labels)
     got = answer.tensor(stories, labels, shape=tuple(want.shape), axes="emotion d_model")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Float, Int
 
-from emovec_lite.course.checks import Answer, NotYet, agree, exercise, expect
+from emovec_lite.course.checks import Answer, NotYet, agree, exercise, expect, shipped_vectors
 from emovec_lite.geometry import permutation_p
 from emovec_lite.vectors import centred_means
 
@@ -276,7 +276,7 @@ def check_lens(answer: Answer, subject: Subject) -> Iterator[str]:
     import torch
 
     yield "k tokens"
-    vectors = _vectors()
+    vectors = shipped_vectors()
     vector = vectors.direction("lonely", min(24, vectors.n_layers - 1)).vector
     if len(vector) != subject.d_model:  # a larger tier: any direction of its width will do
         vector = torch.randn(subject.d_model, generator=torch.Generator().manual_seed(0))
@@ -371,19 +371,9 @@ def _flat(items) -> list[float]:
     return [float(value[0]) for value in items]
 
 
-def _vectors():
-    import contextlib
-    import io
-
-    from emovec_lite import load_or_compute
-
-    with contextlib.redirect_stderr(io.StringIO()):
-        return load_or_compute()
-
-
 def _real() -> tuple[Tensor, list[str], list[str]]:
     """Real stories at layer 19 with their labels and topics."""
     from emovec_lite import load_corpus
 
     corpus = load_corpus()
-    return _vectors().stories.at(19), corpus.labels, [story.topic for story in corpus]
+    return shipped_vectors().stories.at(19), corpus.labels, [story.topic for story in corpus]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Float, Int
 
-from emovec_lite.course.checks import Answer, agree, close, exercise, expect
+from emovec_lite.course.checks import Answer, agree, close, exercise, expect, shipped_vectors
 from emovec_lite.geometry import correlations, cosines, pca, residual
 
 if TYPE_CHECKING:
@@ -132,9 +132,7 @@ def check_principal_scores(answer: Answer) -> Iterator[str]:
     )
     expect(same(got, want), "Not the emotions' places along the two directions in which they vary most.")
     yield "real vectors"
-    from emovec_lite.course.exercises_03 import _vectors
-
-    vectors = _vectors().at(19).double().numpy()
+    vectors = shipped_vectors().at(19).double().numpy()
     got = answer.tensor(vectors, 5, shape=(len(vectors), 5), axes="emotion component")
     expect(same(got, torch.as_tensor(pca(vectors, 5)[0])), "Right for a toy, wrong for the course's own vectors.")
 

@@ -168,7 +168,7 @@ def check_cka(answer: Answer) -> Iterator[str]:
     got = answer.tensor(a, b, shape=(), axes="")
     yield "of centred vectors"
 
-    def ratio(a, b, square: bool = True, root: bool = True) -> torch.Tensor:
+    def ratio(a, b, root: bool = True) -> torch.Tensor:
         x, y = a @ a.T, b @ b.T
         below = (x * x).sum() * (y * y).sum()
         return torch.tensor((x * y).sum() / (np.sqrt(below) if root else below))
