@@ -58,7 +58,7 @@ def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -
     """
     tokens = tokenize(subject, texts)
     _check_lengths(subject, tokens, skip)
-    return _pooled(subject, tokens, [skip] * len(tokens))
+    return mean_from(subject, tokens, [skip] * len(tokens))
 
 
 def prompt_activations(subject: Subject, messages: Sequence[str]) -> MeanActivations:
@@ -69,11 +69,11 @@ def prompt_activations(subject: Subject, messages: Sequence[str]) -> MeanActivat
     """
     tokens = [subject.chat(message) for message in messages]
     _check_lengths(subject, tokens, skip=0)
-    return _pooled(subject, tokens, [len(ids) - 1 for ids in tokens])
+    return mean_from(subject, tokens, [len(ids) - 1 for ids in tokens])
 
 
-def _pooled(subject: Subject, tokens: Sequence[Sequence[int]], first: Sequence[int]) -> MeanActivations:
-    """Mean residual stream of each text from its token `first` on."""
+def mean_from(subject: Subject, tokens: Sequence[Sequence[int]], first: Sequence[int]) -> MeanActivations:
+    """Mean residual stream of each text, given as token ids, from its token `first` on."""
     import torch
     from tqdm.auto import tqdm
 
@@ -96,12 +96,12 @@ def _pooled(subject: Subject, tokens: Sequence[Sequence[int]], first: Sequence[i
             pooled: dict[Layer, Tensor] = {}  # stays on the device until the batch is through
             totals: dict[Layer, Tensor] = {}
 
-            def pool(layer, residual, mask=mask, weights=weights, pooled=pooled, totals=totals) -> None:
+            def add_up(layer, residual, mask=mask, weights=weights, pooled=pooled, totals=totals) -> None:
                 residual = residual.float()
                 pooled[layer] = torch.bmm(weights[:, None], residual)[:, 0]
                 totals[layer] = residual.norm(dim=-1)[mask].sum()
 
-            with torch.inference_mode(), reading(subject, pool):
+            with torch.inference_mode(), reading(subject, add_up):
                 subject.hf.base_model(input_ids=ids, use_cache=False)
                 embed[batch] = pooled["embed"].cpu()
                 layers = range(subject.n_layers)
@@ -144,14 +144,15 @@ def reading(subject: Subject, on_residual: Callable[[Layer, Tensor], None]) -> I
         return lambda module, args, output: on_residual(layer, output if hasattr(output, "shape") else output[0])
 
     handles = []
-    try:
-        handles.append(subject.hf.get_input_embeddings().register_forward_hook(hook("embed")))
-        for layer, block in enumerate(subject.blocks):
-            handles.append(block.register_forward_hook(hook(layer)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    with subject.lock:  # a thread that steers would steer what is read here
+        try:
+            handles.append(subject.hf.get_input_embeddings().register_forward_hook(hook("embed")))
+            for layer, block in enumerate(subject.blocks):
+                handles.append(block.register_forward_hook(hook(layer)))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def tokenize(subject: Subject, texts: Sequence[str]) -> list[list[int]]:

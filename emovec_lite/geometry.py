@@ -90,6 +90,17 @@ def ridge_predictions(
     return ridge_predictor(vectors) @ target
 
 
+def ridge_axis(
+    vectors: Float[np.ndarray, "emotion d_model"], target: Float[np.ndarray, " emotion"]
+) -> tuple[Float[np.ndarray, " d_model"], float]:
+    """The fit itself, on all emotions: `x @ axis + intercept` is the rating that a vector x should have."""
+    center = vectors.mean(axis=0)
+    gram = (vectors - center) @ (vectors - center).T
+    weights = np.linalg.solve(gram + np.trace(gram) / len(gram) * np.eye(len(gram)), target - target.mean())
+    axis = (vectors - center).T @ weights
+    return axis, float(target.mean() - center @ axis)
+
+
 def correlations(x: Float[np.ndarray, "*rows n"], y: Float[np.ndarray, "*rows n"]) -> Float[np.ndarray, " *rows"]:
     """Pearson's r along the last axis; 0 where one side does not vary."""
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)

@@ -18,7 +18,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,6 +112,8 @@ class Subject:
     hf: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     weights_sha256: str
+    # One thread at a time: a hook acts on whatever runs.
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @cached_property
     def nn(self) -> TransformersModel:

@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING
 from emovec_lite.errors import CorpusError, UnknownName, disk_errors
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from emovec_lite.models import Subject
 
 DATA = Path(__file__).parent / "data"
@@ -431,34 +429,17 @@ def _resume(path: Path, cells: list[tuple[str, str, int]], model: str, seed: int
 
 def _write(subject: Subject, cells: Sequence[tuple[str, str, int]], seed: int) -> list[str]:
     """One story for each cell, written side by side."""
-    import torch
-    from transformers import LogitsProcessorList
+    from emovec_lite.generation import write
 
-    prompts = [subject.chat(OWN_PROMPT.format(emotion=e, topic=t)) for e, t, _ in cells]
-    width = max(map(len, prompts))
-    # On the left, here: every story goes on from the end of its prompt.
-    ids = torch.tensor([[subject.tokenizer.pad_token_id] * (width - len(p)) + p for p in prompts])
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-    draws = torch.stack([torch.rand(OWN_TOKENS, generator=_generator(cell, seed)) for cell in cells])
-
-    def sample(written: Tensor, scores: Tensor) -> Tensor:
-        """All but one token of each row ruled out: the one that the row's own random number picks."""
-        shares = (scores.float() / OWN_TEMPERATURE).softmax(dim=-1).cumsum(dim=-1)
-        draw = draws[:, written.shape[1] - width, None].to(scores.device) * shares[:, -1:]
-        picked = torch.searchsorted(shares, draw, right=True).clamp(max=scores.shape[1] - 1)
-        return torch.full_like(scores, float("-inf")).scatter(1, picked, 0.0)
-
-    with torch.inference_mode():
-        out = subject.hf.generate(
-            input_ids=ids.to(subject.device),
-            attention_mask=mask.to(subject.device),
-            max_new_tokens=OWN_TOKENS,
-            min_new_tokens=OWN_TOKENS // 2,  # about 65 words: an end of text before that is not sampled
-            do_sample=False,
-            pad_token_id=subject.tokenizer.pad_token_id,
-            logits_processor=LogitsProcessorList([sample]),
-        )
-    return [_cut(text) for text in subject.tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)]
+    texts = write(
+        subject,
+        [subject.chat(OWN_PROMPT.format(emotion=e, topic=t)) for e, t, _ in cells],
+        OWN_TOKENS,
+        min_new_tokens=OWN_TOKENS // 2,  # about 65 words: an end of text before that is not sampled
+        temperature=OWN_TEMPERATURE,
+        generators=[_generator(cell, seed) for cell in cells],
+    )
+    return [_cut(text) for text in texts]
 
 
 def _generator(cell: tuple[str, str, int], seed: int):

@@ -7,7 +7,8 @@ import torch
 
 from emovec_lite.activations import token_activations
 from emovec_lite.errors import EmovecError, UnknownName
-from emovec_lite.steering import generate, random_directions, steer
+from emovec_lite.generation import generate
+from emovec_lite.steering import random_directions, steer
 from emovec_lite.vectors import Direction
 from tests.conftest import ARCHITECTURES
 

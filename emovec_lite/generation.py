@@ -1,0 +1,133 @@
+"""What a model writes after a prompt, whole or piece by piece, and how well it could have foreseen a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from emovec_lite.activations import length_batches, pad_right, tokenize
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from emovec_lite.models import Subject
+
+BATCH_TOKENS = 512  # at once through the LM head: with 50,000 logits a token, 0.1 GB
+
+
+def generate(subject: Subject, prompt: str, max_new_tokens: int = 40) -> str:
+    """The model's own continuation of a raw text: at every step the likeliest token, so always the same."""
+    return write(subject, tokenize(subject, [prompt]), max_new_tokens)[0]
+
+
+def stream(subject: Subject, prompt: str, max_new_tokens: int = 40) -> Iterator[str]:
+    """The same continuation as `generate` gives, in pieces, each as soon as it is written.
+
+    Nothing runs between two pieces: to stop, ask for no more. So a worker thread can show them (`widgets`), a cell
+    can print them, and two streams of one model can take turns, one of them steered.
+    """
+    import torch
+
+    ids = torch.tensor(tokenize(subject, [prompt]), device=subject.device)
+    cache, written, shown = None, [], ""
+    stops = subject.hf.generation_config.eos_token_id
+    stops = {stops} if isinstance(stops, int) else set(stops or ())
+    for _ in range(max_new_tokens):
+        with subject.lock, torch.inference_mode():
+            out = subject.hf(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            ids, cache = out.logits[:, -1:].argmax(dim=-1), out.past_key_values
+        written.append(int(ids))
+        text = subject.tokenizer.decode(written, skip_special_tokens=True)
+        if not text.endswith("\ufffd"):  # else the first bytes of a letter whose others are still to come
+            yield text[len(shown) :]
+            shown = text
+        if written[-1] in stops:
+            break
+    if text := subject.tokenizer.decode(written, skip_special_tokens=True)[len(shown) :]:
+        yield text
+
+
+def write(
+    subject: Subject,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    *,
+    min_new_tokens: int = 0,
+    temperature: float = 1.0,
+    generators: Sequence[Generator] | None = None,
+) -> list[str]:
+    """Continue prompts, given as token ids, side by side: by the likeliest tokens, or with `generators` by samples.
+
+    A sample takes its random numbers from a generator of its own and does not depend on what stands beside it.
+    """
+    import torch
+    from transformers import LogitsProcessorList
+
+    width = max(map(len, prompts))
+    # On the left, here: every text goes on from the end of its prompt.
+    ids = torch.tensor([[subject.tokenizer.pad_token_id] * (width - len(p)) + [*p] for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    processors = LogitsProcessorList()
+    if generators is not None:
+        draws = torch.stack([torch.rand(max_new_tokens, generator=generator) for generator in generators])
+
+        def sample(written: Tensor, scores: Tensor) -> Tensor:
+            """All but one token of each row ruled out: the one that the row's own random number picks."""
+            shares = (scores.float() / temperature).softmax(dim=-1).cumsum(dim=-1)
+            draw = draws[:, written.shape[1] - width, None].to(scores.device) * shares[:, -1:]
+            picked = torch.searchsorted(shares, draw, right=True).clamp(max=scores.shape[1] - 1)
+            return torch.full_like(scores, float("-inf")).scatter(1, picked, 0.0)
+
+        processors.append(sample)
+    with subject.lock, torch.inference_mode():
+        out = subject.hf.generate(
+            input_ids=ids.to(subject.device), attention_mask=mask.to(subject.device), do_sample=False,
+            max_new_tokens=max_new_tokens, min_new_tokens=min_new_tokens or None,
+            pad_token_id=subject.tokenizer.pad_token_id, logits_processor=processors,
+        )  # fmt: skip
+    return subject.tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
+
+
+def perplexity(
+    subject: Subject, texts: Sequence[str], prompts: Sequence[str] | None = None
+) -> Float[np.ndarray, " text"]:
+    """How many tokens, on average, the model would have had to choose between at each token of a text.
+
+    exp of the mean negative log likelihood (natural logarithm) of a text's tokens, given those before them and its
+    prompt. Without a prompt the first token counts as given; NaN for a text in which then nothing is left.
+    """
+    import torch
+
+    tokens, first = with_prompts(subject, texts, prompts or [""] * len(texts))
+    found = np.full(len(texts), np.nan)
+    for batch in length_batches([len(ids) for ids in tokens], BATCH_TOKENS):
+        ids, _ = pad_right([tokens[i] for i in batch], subject.tokenizer.pad_token_id, subject.device)
+        with subject.lock, torch.inference_mode():
+            logits = subject.hf(input_ids=ids, use_cache=False).logits
+        for row, i in enumerate(batch):
+            if len(tokens[i]) > first[i]:
+                found[i] = float(surprise(logits[row], tokens[i], first[i]).mean().exp())
+    return found
+
+
+def surprise(logits: Float[Tensor, "token vocabulary"], ids: Sequence[int], first: int) -> Float[Tensor, " token"]:
+    """Negative log likelihood of each token from `first` on, by the logits at the token before it."""
+    import torch
+
+    wanted = torch.tensor(ids[first:], device=logits.device)
+    return torch.nn.functional.cross_entropy(logits[first - 1 : len(ids) - 1].float(), wanted, reduction="none")
+
+
+def with_prompts(subject: Subject, texts: Sequence[str], prompts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+    """Token ids of each prompt with its text, and where the text begins: at 1 at the earliest."""
+    alone = tokenize(subject, prompts)
+    whole = tokenize(subject, [prompt + text for prompt, text in zip(prompts, texts, strict=True)])
+    first = []
+    for prompt, ids in zip(alone, whole, strict=True):
+        # A text that begins inside a word changes the prompt's last token: that token then belongs to the text.
+        same = next((i for i, (a, b) in enumerate(zip(prompt, ids, strict=False)) if a != b), len(prompt))
+        first.append(max(same, 1))
+    return whole, first
