@@ -269,7 +269,7 @@ def sampled(subject: Subject, prompts: Sequence[str], seeds: Sequence[int], toke
     """A sample of what the model writes after each prompt, by its own seed."""
     import torch
 
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     return write(subject, tokenize(subject, prompts), tokens, temperature=TEMPERATURE, generators=generators)
 
 

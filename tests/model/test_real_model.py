@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from emovec_lite import steering
 from emovec_lite.activations import mean_activations, prompt_activations, reading, token_activations
 from emovec_lite.evaluation import held_out, logit_lens
+from emovec_lite.generation import generate, perplexity
 from emovec_lite.geometry import align, bootstrap, ridge_r
 from emovec_lite.models import MODELS, cached
-from emovec_lite.stories import load_corpus
+from emovec_lite.steering import steer
+from emovec_lite.stories import load_corpus, load_neutral
 from emovec_lite.vectors import (
     DATA,
     EmotionVectors,
@@ -175,3 +178,42 @@ def test_the_bootstrap_of_shipped_stories_is_about_the_shipped_vectors(corpus, v
     assert found.observed == pytest.approx(align(vectors, "valence", [19], 10).ridge_r[0], abs=0.005)
     low, high = found.bounds
     assert 0 < low < found.observed < high < 1
+
+
+def test_calibration_finds_the_largest_strength_within_the_bound(subject, vectors, monkeypatch):
+    monkeypatch.setattr(steering, "OPENINGS", ("He said that",))
+    monkeypatch.setattr(steering, "TOKENS", 4)
+    found = steering.calibrate(subject, vectors, "sad", layers=[10, 19], bound=1.5)
+    assert list(found.table.layer) == [10, 19] and (found.table.price <= 1.5).all()
+    passage = load_neutral()[:1]
+    plain = perplexity(subject, passage)[0]
+    for row in found.table.itertuples():
+        assert 0.05 <= row.strength <= 0.5
+        direction = vectors.direction("sad", row.layer)
+        with steer(subject, direction, row.strength):
+            assert perplexity(subject, passage)[0] / plain == pytest.approx(row.price, rel=0.01)
+        with steer(subject, direction, row.strength + 0.05):
+            assert perplexity(subject, passage)[0] / plain > 1.5
+    best = found.table.loc[found.table.effect.idxmax()]
+    assert (found.direction.layer, found.strength) == (best.layer, best.strength)
+    assert found.direction.name == "sad" and found.direction.vector.norm().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.3, -0.3])
+@pytest.mark.parametrize("layer", [5, 19])
+def test_steering_is_nnsights_intervention_at_every_step_token_for_token(subject, vectors, layer, strength):
+    direction, prompt, steps = vectors.direction("afraid", layer), "The bus broke down, and she", 12
+    patch = (strength * direction.residual_norm * direction.vector).to(subject.device, subject.dtype)
+    for positions in ("all", "generated"):
+        with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
+            for _ in tracer.iter[:steps]:
+                if positions == "all":
+                    subject.nn.model.layers[layer].output[:] += patch
+                else:
+                    subject.nn.model.layers[layer].output[:, -1] += patch
+            ids = tracer.result.save()
+        theirs = subject.tokenizer.decode(ids[0], skip_special_tokens=True).removeprefix(prompt)
+        with steer(subject, direction, strength, positions):
+            assert generate(subject, prompt, steps) == theirs
+    if layer == 19:  # a push at layer 5 need not change the likeliest words
+        assert theirs != generate(subject, prompt, steps)

@@ -334,3 +334,14 @@ def test_a_shapeless_cloud_has_no_stable_clusters():
     for k in (1, 32):
         with pytest.raises(CorpusError, match="choose k from 2 to 31"):
             g.cluster(np.eye(40), k)
+
+
+def test_the_ridge_axis_is_the_textbook_fit_on_all_emotions():
+    from sklearn.linear_model import Ridge
+
+    matrix, y = planted(3), ratings(EMOTIONS, "valence")
+    axis, intercept = g.ridge_axis(matrix, y)
+    centred = matrix - matrix.mean(axis=0)
+    textbook = Ridge(alpha=np.trace(centred @ centred.T) / len(matrix)).fit(matrix, y)
+    np.testing.assert_allclose(axis, textbook.coef_, rtol=1e-6)
+    assert intercept == pytest.approx(textbook.intercept_)

@@ -1,15 +1,32 @@
-"""Steering is exact addition at one layer, and leaves nothing behind."""
+"""Steering is exact addition at one layer, and leaves nothing behind; and what it is compared with is fair."""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from emovec_lite.activations import token_activations
-from emovec_lite.errors import EmovecError, UnknownName
-from emovec_lite.generation import generate
-from emovec_lite.steering import random_directions, steer
-from emovec_lite.vectors import Direction
+from emovec_lite import steering
+from emovec_lite.activations import mean_activations, token_activations, tokenize
+from emovec_lite.errors import ArtifactError, EmovecError, UnknownName
+from emovec_lite.generation import perplexity
+from emovec_lite.geometry import ridge_axis
+from emovec_lite.norms import ratings
+from emovec_lite.steering import (
+    all_story_mean,
+    dose_response,
+    judge,
+    odds_matrix,
+    plane_direction,
+    random_directions,
+    repetition,
+    shuffled_label_directions,
+    steer,
+    text_measures,
+    word_odds,
+)
+from emovec_lite.stories import Corpus, Story, load_corpus
+from emovec_lite.vectors import Direction, load_or_compute, vectors_from
 from tests.conftest import ARCHITECTURES
 
 TEXT = "w1 w2 w3 w4 w5"
@@ -31,6 +48,37 @@ def test_steered_is_original_plus_strength_times_norm_times_direction(tiny, dire
     torch.testing.assert_close(steered[2], plain[2] + 0.5 * 5.0 * direction.vector)
     assert not torch.allclose(steered[3], plain[3])
     assert torch.equal(token_activations(subject, TEXT), plain)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("positions, steered", [
+    ("generated", [4]), (slice(1, 3), [1, 2]), (slice(3, None), [3, 4]), (slice(0, 9, 2), [0, 2, 4]),
+    (slice(7, 9), []),
+])  # fmt: skip
+def test_only_the_chosen_positions_are_steered(tiny, direction, architecture, positions, steered):
+    subject = tiny(architecture)
+    plain = token_activations(subject, TEXT)
+    with steer(subject, direction, 0.5, positions):
+        got = token_activations(subject, TEXT)
+    patch = torch.zeros(5, 1)
+    patch[steered] = 0.5 * 5.0
+    torch.testing.assert_close(got[2], plain[2] + patch * direction.vector)
+    untouched = [i for i in range(5) if i not in steered]
+    assert torch.equal(got[2][untouched], plain[2][untouched]) and torch.equal(got[:2], plain[:2])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("positions", ["all", slice(2, 4), slice(4, 7), slice(6, None)])
+def test_a_position_is_the_same_with_a_cache_and_without(tiny, direction, architecture, positions):
+    """Token by token, as in generation, what is steered is what one pass over the whole text steers."""
+    subject = tiny(architecture)
+    ids = torch.tensor(tokenize(subject, ["w1 w2 w3 w4 w5 w6 w7 w8"]))
+    with steer(subject, direction, 2.0, positions), torch.inference_mode():
+        whole = subject.hf(ids, use_cache=False).logits[0, -1]
+        out = subject.hf(ids[:, :5], use_cache=True)
+        for i in (5, 6, 7):
+            out = subject.hf(ids[:, i : i + 1], past_key_values=out.past_key_values, use_cache=True)
+    torch.testing.assert_close(out.logits[0, -1], whole, rtol=1e-4, atol=1e-5)
 
 
 def test_nested_steering_adds_up_and_each_ends_with_its_block(tiny, direction):
@@ -58,8 +106,37 @@ def test_directions_that_do_not_fit_are_refused(tiny, direction):
     for layer in (4, "embed"):
         with pytest.raises(UnknownName, match="layer"), steer(tiny(), replace(direction, layer=layer), 1.0):
             pass
+    for bad, problem in (
+        (slice(-1, None), "counts from the end"),
+        (slice(0, -2), "from the end"),
+        ("last", "positions"),
+    ):
+        with pytest.raises(EmovecError, match=problem), steer(tiny(), direction, 1.0, bad):
+            pass
     with pytest.raises(EmovecError, match="32 wide"), steer(tiny(), replace(direction, vector=torch.ones(8)), 1.0):
         pass
+
+
+# --- Directions to compare with ------------------------------------------------------------------------------
+
+EMOTIONS = ("afraid", "angry", "bored", "calm", "excited", "happy", "lonely", "peaceful", "sad", "tired")
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    rng = np.random.default_rng(0)
+
+    def text():
+        return " ".join(f"w{i}" for i in rng.integers(60, size=40))
+
+    return Corpus("toy", tuple(Story(text(), e, topic) for e in EMOTIONS for topic in ("a", "b", "c")))
+
+
+@pytest.fixture(scope="module")
+def vectors(tiny, corpus):
+    neutral = mean_activations(tiny(), [" ".join(f"w{(7 * i + j) % 60}" for j in range(35)) for i in range(6)])
+    stories = mean_activations(tiny(), corpus.texts)
+    return vectors_from(stories, corpus.labels, neutral, {"corpus_sha256": corpus.sha256, "corpus": "toy"})
 
 
 def test_random_directions_are_a_control_of_the_same_length(direction):
@@ -73,11 +150,154 @@ def test_random_directions_are_a_control_of_the_same_length(direction):
     assert not torch.equal(drawn[0].vector, other[0].vector)
 
 
-def test_generate_continues_greedily_and_steering_changes_it(tiny, direction):
+def test_shuffled_labels_make_directions_of_the_same_stories_topic_by_topic(vectors, corpus, monkeypatch):
+    like = 2 * vectors.direction("happy", 2)
+    drawn = shuffled_label_directions(vectors, corpus, like, 12)
+    assert [d.vector.norm().item() for d in drawn] == pytest.approx([2.0] * 12)
+    assert {(d.layer, d.residual_norm) for d in drawn} == {(2, like.residual_norm)}
+    own = torch.stack([vectors.direction(e, 2).vector for e in EMOTIONS])
+    assert max((own @ d.vector / 2).abs().max() for d in drawn) < 0.999  # none is an emotion's own
+    span = torch.linalg.qr((vectors.stories.at(2) - vectors.stories.at(2).mean(dim=0)).T)[0]
+    neutral = vectors.neutral_at(2)
+    for d in drawn:  # they lie where stories differ, less what neutral text varies in
+        clean = span - neutral.T @ (neutral @ span)
+        assert torch.linalg.lstsq(clean, d.vector[:, None]).solution.isfinite().all()
+        assert (neutral @ d.vector).abs().max() < 1e-4
+    seen = []
+    monkeypatch.setattr(
+        steering, "centred_means", lambda x, labels: seen.append(labels) or (x[: len(EMOTIONS)], None)
+    )
+    shuffled_label_directions(vectors, corpus, like, 2)
+    for labels in seen:
+        assert labels != corpus.labels
+        for topic in "abc":
+            assert sorted(la for la, s in zip(labels, corpus, strict=True) if s.topic == topic) == sorted(EMOTIONS)
+    with pytest.raises(ArtifactError):
+        shuffled_label_directions(vectors, load_corpus(), like, 1)
+
+
+def test_the_all_story_mean_is_what_centring_took_off(vectors):
+    like = 0.5 * vectors.direction("sad", 1)
+    mean = all_story_mean(vectors, like)
+    assert mean.vector.norm().item() == pytest.approx(0.5) and mean.layer == 1
+    assert torch.nn.functional.cosine_similarity(mean.vector, vectors.center[1], dim=0).item() == pytest.approx(1)
+
+
+def test_the_plane_has_valence_to_the_right_and_arousal_upwards(vectors):
+    right, up = plane_direction(vectors, 2, 1, 0), plane_direction(vectors, 2, 0, 1)
+    assert right.vector.norm().item() == pytest.approx(1) == up.vector.norm().item()
+    assert abs(right.vector @ up.vector) < 1e-5 and right.residual_norm == float(vectors.norms[2])
+    human = {scale: ratings(EMOTIONS, scale) for scale in ("valence", "arousal")}
+    rows = vectors.at(2)
+    assert np.corrcoef(rows @ right.vector, human["valence"])[0, 1] > 0.5
+    partial = human["arousal"] - np.polyval(np.polyfit(human["valence"], human["arousal"], 1), human["valence"])
+    assert np.corrcoef(rows @ up.vector, partial)[0, 1] > 0.5
+    point = plane_direction(vectors, 2, -0.6, 0.3)
+    torch.testing.assert_close(point.vector, -0.6 * right.vector + 0.3 * up.vector)
+    assert plane_direction(vectors, 2, 0, 0).vector.norm() == 0
+
+
+# --- Odds, judges, dose and response --------------------------------------------------------------------------
+
+
+def test_word_odds_are_log_odds_of_the_next_word_averaged_over_prompts(tiny):
+    subject, prompts = tiny(), ("w1 w2", "w3 w4 w5")
+    wanted = []
+    for prompt in prompts:
+        p = subject.hf(torch.tensor(tokenize(subject, [prompt]))).logits[0, -1].softmax(dim=-1)
+        ids = [ids[0] for ids in tokenize(subject, ["w7", "w8 w9"])]
+        wanted.append([(p[i].log() - (1 - p[i]).log()).item() for i in ids])
+    np.testing.assert_allclose(word_odds(subject, ["w7", "w8 w9"], prompts), np.mean(wanted, axis=0), rtol=1e-4)
+
+
+def test_the_odds_matrix_is_steered_minus_plain_and_leaves_the_model_alone(tiny, vectors):
     subject = tiny()
-    plain = generate(subject, TEXT, max_new_tokens=8)
-    assert plain and plain == generate(subject, TEXT, max_new_tokens=8) and not plain.startswith("w1 w2")
-    ids = subject.tokenizer(TEXT, return_tensors="pt")["input_ids"]
-    assert plain.split()[0] == subject.tokenizer.decode(subject.hf(ids).logits[0, -1].argmax())
-    with steer(subject, direction, 50.0):
-        assert generate(subject, TEXT, max_new_tokens=8) != plain
+    plain = word_odds(subject, ["w7", "w8"])
+    matrix = odds_matrix(subject, [vectors.direction("happy", 2), vectors.direction("sad", 1)], ["w7", "w8"], 0.5)
+    with steer(subject, vectors.direction("sad", 1), 0.5):
+        np.testing.assert_allclose(matrix[1], word_odds(subject, ["w7", "w8"]) - plain, rtol=1e-6)
+    assert matrix.shape == (2, 2) and np.abs(matrix).min() > 0
+    assert np.array_equal(word_odds(subject, ["w7", "w8"]), plain)
+
+
+def test_the_judges_read_the_text_and_not_its_prompt(tiny, vectors):
+    subject = tiny()
+    texts, prompts = [" w5 w6 w7", " w9 w1"], ["w1 w2", "w3 w4 w5 w6"]
+    got = judge(subject, vectors, 1, texts, prompts)
+    np.testing.assert_allclose(got["perplexity"], perplexity(subject, texts, prompts), rtol=1e-4)
+    axis, intercept = ridge_axis(vectors.at(1).double().numpy(), ratings(EMOTIONS, "valence"))
+    for i, (text, prompt) in enumerate(zip(texts, prompts, strict=True)):
+        mean = token_activations(subject, prompt + text)[1, len(prompt.split()) :].mean(dim=0)
+        wanted = (mean - vectors.center[1]).double().numpy() @ axis + intercept
+        assert got["projection"][i] == pytest.approx(wanted, rel=1e-4)
+    # Side by side they get what they get alone.
+    for i in range(2):
+        for name, values in judge(subject, vectors, 1, texts[i : i + 1], prompts[i : i + 1]).items():
+            assert got[name][i] == pytest.approx(values[0], rel=1e-4, abs=1e-5), name
+    assert np.isnan(judge(subject, vectors, 1, [""], ["w1"])["perplexity"]).all()
+
+
+def test_the_verdict_is_pleasant_words_against_unpleasant_ones(subject, monkeypatch):
+    vectors = load_or_compute()
+    texts = [" smiled, and it was the best day of her life.", " cried, and it was the worst day of her life."]
+    got = judge(subject, vectors, 24, texts, ["She", "She"])
+    for name in ("odds", "projection", "lexicon"):
+        assert got[name][0] > got[name][1], name
+    monkeypatch.setattr(steering, "PLEASANT", steering.UNPLEASANT)
+    np.testing.assert_allclose(judge(subject, vectors, 24, texts, ["She", "She"])["odds"], 0, atol=1e-4)
+
+
+def test_words_of_the_verdict_are_no_emotions_of_the_course():
+    named = {e.lower() for e in load_corpus().emotions}
+    assert not named & {*steering.PLEASANT, *steering.UNPLEASANT}
+    assert len(set(steering.PLEASANT)) == len(set(steering.UNPLEASANT)) == 6
+
+
+def test_repetition_and_the_lexicon():
+    assert repetition("a b c d".split(), 2) == 0 == repetition(["a"], 4)
+    assert repetition("a b a b a b".split(), 2) == pytest.approx(3 / 5)
+    got = text_measures(["A wonderful, happy day.", "a terrible, cruel day", "no no no no no no", ""])
+    assert got["lexicon"][0] > 0.5 and got["lexicon"][1] < -0.5 and got["lexicon"][3] == 0
+    assert got["distinct"].tolist() == pytest.approx([1, 1, 1 / 5, 1]) and got["repeated"][2] == pytest.approx(2 / 3)
+
+
+def test_dose_and_response_is_a_row_a_text_with_one_unsteered_group(tiny, vectors, corpus):
+    subject, happy = tiny(), vectors.direction("happy", 2)
+    directions = {"emotion": [happy, vectors.direction("sad", 1)], "random": random_directions(happy, 2)}
+    options = {"prompts": ("w1 w2", "w3"), "seeds": (0, 1, 2), "tokens": 6}
+    table = dose_response(subject, vectors, directions, [0.2, 0.4], judged_at=3, **options)
+    assert len(table) == 6 * (1 + 4 * 2) and not table.text.isna().any()
+    groups = table.groupby(["kind", "direction", "strength"], sort=False).size()
+    assert (groups == 6).all() and groups.index[0] == ("unsteered", "unsteered", 0.0)
+    assert set(table.direction) == {"unsteered", "happy", "sad", "random 0", "random 1"}
+    # Each text is what steering by its direction at its strength makes of its prompt with its seed.
+    for row in (table.iloc[0], table.iloc[7], table.iloc[-1], table[table.direction == "sad"].iloc[8]):
+        known = {d.name: d for group in directions.values() for d in group}
+        with steer(subject, known.get(row.direction, happy), row.strength):
+            (text,) = steering.sampled(subject, [row.prompt], [row.seed], 6)
+        assert row.text == text
+        for name, values in judge(subject, vectors, 3, [text], [row.prompt]).items():
+            assert row[name] == pytest.approx(values[0], rel=1e-3), name
+
+
+def test_dose_and_response_gives_back_what_is_done_when_interrupted(tiny, vectors, monkeypatch, capsys):
+    calls, real = [], judge
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(steering, "judge", interrupted)
+    monkeypatch.setattr(steering, "ROWS", 4)
+    subject, options = tiny(), {"prompts": ("w1", "w2"), "seeds": (0,), "tokens": 3}
+    before = token_activations(subject, TEXT)
+    table = dose_response(
+        subject, vectors, {"emotion": [vectors.direction("sad", 2)]}, np.arange(1, 9) / 10, 1, **options
+    )
+    assert len(table) == 4 * 2 and "4 of 9 conditions" in capsys.readouterr().err
+    assert torch.equal(token_activations(subject, TEXT), before)
+    calls[:] = [1, 1]
+    table = dose_response(subject, vectors, sad, [0.1], 1, **options)
+    assert len(table) == 0 and "perplexity" in table.columns

@@ -1,0 +1,133 @@
+"""What a model writes, whole or in pieces, and what it makes of a text."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from emovec_lite.activations import tokenize
+from emovec_lite.generation import generate, perplexity, stream, with_prompts, write
+from emovec_lite.steering import steer
+from emovec_lite.vectors import Direction
+from tests.conftest import ARCHITECTURES
+
+TEXT = "w1 w2 w3 w4 w5"
+
+
+@pytest.fixture
+def direction():
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(1))
+    return Direction("up", 2, vector / vector.norm(), 5.0)
+
+
+def test_generate_continues_greedily_and_steering_changes_it(tiny, direction):
+    subject = tiny()
+    plain = generate(subject, TEXT, max_new_tokens=8)
+    assert plain and plain == generate(subject, TEXT, max_new_tokens=8) and not plain.startswith("w1 w2")
+    ids = subject.tokenizer(TEXT, return_tensors="pt")["input_ids"]
+    assert plain.split()[0] == subject.tokenizer.decode(subject.hf(ids).logits[0, -1].argmax())
+    with steer(subject, direction, 50.0):
+        assert generate(subject, TEXT, max_new_tokens=8) != plain
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("positions", ["all", "generated", slice(3, 9)])
+def test_a_stream_is_what_generate_gives_steered_or_not(tiny, direction, architecture, positions):
+    subject = tiny(architecture)
+    assert "".join(stream(subject, TEXT, 12)) == generate(subject, TEXT, 12)
+    with steer(subject, direction, 3.0, positions):
+        pieces = list(stream(subject, TEXT, 12))
+        assert "".join(pieces) == generate(subject, TEXT, 12)
+    assert len(pieces) > 1
+
+
+def test_a_stream_runs_only_when_it_is_asked(tiny):
+    subject, passes = tiny(), []
+    handle = subject.blocks[0].register_forward_hook(lambda *args: passes.append(1))
+    try:
+        pieces = stream(subject, TEXT, 12)
+        assert not passes
+        next(pieces)
+        assert len(passes) == 1
+        next(pieces)
+        pieces.close()
+        assert len(passes) == 2
+    finally:
+        handle.remove()
+
+
+def test_two_streams_take_turns_one_of_them_steered(tiny, direction):
+    subject = tiny()
+    with steer(subject, direction, 5.0):
+        wanted = "".join(stream(subject, TEXT, 8))
+    steered, plain, got = stream(subject, TEXT, 8), stream(subject, TEXT, 8), ["", ""]
+    for _ in range(8):
+        with steer(subject, direction, 5.0):
+            got[0] += next(steered, "")
+        got[1] += next(plain, "")
+    assert got == [wanted, generate(subject, TEXT, 8)] and got[0] != got[1]
+
+
+def test_a_stream_ends_with_the_end_of_text_and_never_shows_half_a_letter(tiny, monkeypatch):
+    subject = tiny()
+    whole = generate(subject, TEXT, 6)
+    third = tokenize(subject, [whole])[0][2]
+    monkeypatch.setattr(subject.hf.generation_config, "eos_token_id", [third, 63])
+    assert "".join(stream(subject, TEXT, 6)) == generate(subject, TEXT, 6) == " ".join(whole.split()[:3])
+
+    halves = {1: "\ufffd", 2: "é", 3: "é\ufffd"}
+    monkeypatch.setattr(subject.hf.generation_config, "eos_token_id", None)
+    monkeypatch.setattr(subject.tokenizer, "decode", lambda ids, **_: halves[len(ids)])
+    assert list(stream(subject, TEXT, 3)) == ["é", "\ufffd"]
+
+
+def test_samples_depend_on_their_generator_and_not_on_their_company(tiny):
+    subject = tiny()
+    prompts = tokenize(subject, [TEXT, "w9 w8", TEXT])
+
+    def draws(*seeds):
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    together = write(subject, prompts, 10, generators=draws(1, 2, 3))
+    assert together == [
+        write(subject, [p], 10, generators=draws(s))[0] for p, s in zip(prompts, (1, 2, 3), strict=True)
+    ]
+    assert together[0] != together[2] != generate(subject, TEXT, 10)
+    cold = write(subject, prompts, 10, generators=draws(1, 2, 3), temperature=1e-4)
+    assert cold == write(subject, prompts, 10) and cold[0] == generate(subject, TEXT, 10)
+
+
+def test_perplexity_is_exp_of_the_mean_surprise_at_a_texts_own_tokens(tiny):
+    subject = tiny()
+    texts, prompts = [" w5 w6 w7", " w9", " w1 w2 w3 w4"], ["w1 w2", "w3 w4 w5 w6 w7 w8", ""]
+    wanted = []
+    for text, prompt in zip(texts, prompts, strict=True):
+        ids = subject.tokenizer(prompt + text, return_tensors="pt")["input_ids"]
+        logs = subject.hf(ids).logits[0].log_softmax(dim=-1)
+        first = max(len(prompt.split()), 1)
+        wanted.append(np.exp(-np.mean([logs[i - 1, ids[0, i]].item() for i in range(first, ids.shape[1])])))
+    np.testing.assert_allclose(perplexity(subject, texts, prompts), wanted, rtol=1e-4)
+    np.testing.assert_allclose(perplexity(subject, texts[2:]), wanted[2:], rtol=1e-4)
+    assert np.isnan(perplexity(subject, ["", "w1"], ["w1 w2", ""])).all()
+
+
+def test_where_a_text_begins_after_its_prompt(subject):
+    """With the real tokenizer: a text that goes on inside a word takes the word's token with it."""
+    tokens, first = with_prompts(subject, [" broke down.", "es came."], ["The bus", "The bus"])
+    assert [subject.tokenizer.decode(ids[i:]) for ids, i in zip(tokens, first, strict=True)][0] == " broke down."
+    assert first[1] <= first[0] and subject.tokenizer.decode(tokens[1]) == "The buses came."
+
+
+def test_another_thread_waits_while_a_model_is_steered(tiny, direction):
+    subject = tiny()
+    plain, found = generate(subject, TEXT, 4), []
+    other = threading.Thread(target=lambda: found.append(generate(subject, TEXT, 4)))
+    with steer(subject, direction, 50.0):
+        other.start()
+        other.join(0.3)
+        assert (
+            other.is_alive() and generate(subject, TEXT, 4) != plain
+        )  # the thread that steers does not wait for itself
+    other.join(30)
+    assert found == [plain]
