@@ -292,10 +292,8 @@ def test_dose_and_response_gives_back_what_is_done_when_interrupted(tiny, vector
     monkeypatch.setattr(steering, "judge", interrupted)
     monkeypatch.setattr(steering, "ROWS", 4)
     subject, options = tiny(), {"prompts": ("w1", "w2"), "seeds": (0,), "tokens": 3}
-    before = token_activations(subject, TEXT)
-    table = dose_response(
-        subject, vectors, {"emotion": [vectors.direction("sad", 2)]}, np.arange(1, 9) / 10, 1, **options
-    )
+    before, sad = token_activations(subject, TEXT), {"emotion": [vectors.direction("sad", 2)]}
+    table = dose_response(subject, vectors, sad, np.arange(1, 9) / 10, 1, **options)
     assert len(table) == 4 * 2 and "4 of 9 conditions" in capsys.readouterr().err
     assert torch.equal(token_activations(subject, TEXT), before)
     calls[:] = [1, 1]
