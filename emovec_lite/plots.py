@@ -16,6 +16,7 @@ from emovec_lite.norms import ratings
 from emovec_lite.vectors import EmotionVectors
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"  # Okabe-Ito, told apart by every kind of colour vision
@@ -60,7 +61,7 @@ def alt_text(figure: Figure) -> str:
     return figure.get_label()
 
 
-def _figure(width: float, height: float, alt: str) -> tuple[Figure, object]:
+def _figure(width: float, height: float, alt: str, rows: int = 1, columns: int = 1) -> tuple[Figure, object]:
     # Not pyplot: its global state would show every figure twice in a notebook and keep it in memory.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ def _figure(width: float, height: float, alt: str) -> tuple[Figure, object]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     figure.set_label(alt)
-    return figure, figure.add_subplot()
+    return figure, figure.subplots(rows, columns, sharex=True, sharey=True)
 
 
 def _styled(draw):
@@ -322,4 +323,119 @@ def layer_map(
     axes.set_ylabel(ylabel)
     axes.set_title(title, loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8, label=label)
+    return figure
+
+
+@_styled
+def odds_map(
+    matrix: Float[np.ndarray, "row column"], rows: Sequence[str], columns: Sequence[str], *, title: str
+) -> Figure:
+    """Changes in log odds, steered direction by word, each written into its cell; own words in a frame."""
+    own = np.array([[row == column for column in columns] for row in rows])
+    best = sum(row == columns[values.argmax()] for row, values in zip(rows, matrix, strict=True))
+    figure, axes = _figure(
+        0.62 * len(columns) + 2.2, 0.45 * len(rows) + 1.4,
+        f"{title}. Map of {len(rows)} steered directions by {len(columns)} words. Own words change by "
+        f"{matrix[own].mean():.2f} on average, the others by {matrix[~own].mean():.2f}; in {best} of {len(rows)} "
+        f"rows the own word gains most. Lowest {matrix.min():.2f}, highest {matrix.max():.2f}.",
+    )  # fmt: skip
+    limit = np.abs(matrix).max()
+    image = axes.imshow(matrix, cmap=DIVERGING, vmin=-limit, vmax=limit)
+    for (i, j), value in np.ndenumerate(matrix):
+        colour = "white" if abs(value) > 0.6 * limit else "black"
+        axes.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=7, color=colour)
+        if own[i, j]:
+            axes.add_patch(_frame(j, i))
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel("word after “He feels” and its like")
+    axes.set_ylabel("steered towards")
+    axes.set_title(title, loc="left")
+    figure.colorbar(image, ax=axes, shrink=0.7, label="change in log odds")
+    return figure
+
+
+def _frame(x: float, y: float):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, fill=False, lw=1.6, ec="black")
+
+
+@_styled
+def dose_panels(table: pandas.DataFrame, measure: str, *, ylabel: str, title: str) -> Figure:
+    """One measure of a `dose_response` table by strength: a panel an emotion, over the controls and unsteered text.
+
+    Bars are 95 % intervals of the mean over texts (normal approximation); controls are means, a mark a direction.
+    """
+    at = table.groupby(["kind", "direction", "strength"], sort=False)[measure].agg(["mean", "sem"]).reset_index()
+    emotions = at[at.kind == "emotion"].direction.unique()
+    plain = at[at.kind == "unsteered"]["mean"].iloc[0]
+    controls = {kind: group for kind, group in at.groupby("kind", sort=False) if kind not in ("emotion", "unsteered")}
+    told = [
+        f"{name}: "
+        + ", ".join(f"{row['mean']:.2f} at {row.strength:g}" for _, row in at[at.direction == name].iterrows())
+        for name in emotions
+    ]
+    ends = {
+        kind: dict.fromkeys(f"{x:.2f}" for x in (g["mean"].min(), g["mean"].max())) for kind, g in controls.items()
+    }
+    told += [f"{kind}: {' to '.join(found)}" for kind, found in ends.items()]
+    rows = -(-len(emotions) // 3)
+    figure, panels = _figure(
+        8, 2.5 * rows + 0.6, f"{title}. {ylabel} by strength, unsteered {plain:.2f}. {'; '.join(told)}.",
+        rows, min(3, len(emotions)),
+    )  # fmt: skip
+    for axes, name in zip(np.atleast_1d(panels).flat, emotions, strict=False):
+        axes.axhline(plain, color=GREY, ls="--", lw=0.8, label="unsteered")
+        for (kind, group), (marker, colour), offset in zip(
+            controls.items(), (("o", GREY), ("^", ORANGE), ("s", "black")), (0, 0.02, -0.02), strict=False
+        ):
+            face = GREY if kind == "random" else "white"
+            axes.plot(
+                group.strength + offset, group["mean"], marker, color=colour, ms=4, mfc=face, alpha=0.7, label=kind
+            )
+        own = at[(at.direction == name) & (at.kind == "emotion")]
+        axes.errorbar(
+            own.strength, own["mean"], 1.96 * own["sem"], fmt="D-", color=BLUE, ms=5, lw=1.3, capsize=3, mec="black",
+            mew=0.4, label="this emotion",
+        )  # fmt: skip
+        axes.set_title(name, loc="left")
+        if axes.get_subplotspec().is_last_row():
+            axes.set_xlabel("strength")
+    figure.supylabel(ylabel, fontsize=9)
+    figure.suptitle(title, fontsize=10)
+    handles, labels = np.atleast_1d(panels).flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+@_styled
+def compass_plot(
+    names: Sequence[str],
+    human: Float[np.ndarray, " emotion"],
+    found: Float[np.ndarray, " emotion"],
+    *,
+    title: str,
+) -> Figure:
+    """Angles at which people put words against those at which steering raises them most, both in degrees."""
+    off = (found - human + 180) % 360 - 180
+    worst = np.abs(off).argmax()
+    figure, axes = _figure(
+        7, 6,
+        f"{title}. {len(names)} words by the angle that people's ratings give them and the direction of steering "
+        f"that raises them most. On average {np.abs(off).mean():.0f} degrees apart; {(np.abs(off) <= 45).sum()} "
+        f"within 45 degrees. Furthest off: {names[worst]}, by {np.abs(off[worst]):.0f}.",
+    )  # fmt: skip
+    axes.axline((0, 0), slope=1, color=GREY, lw=1, label="the same angle")
+    axes.plot([0, 360], [45, 405], ":", color=GREY, lw=0.8)
+    axes.plot([0, 360], [-45, 315], ":", color=GREY, lw=0.8, label="45 degrees off")
+    axes.plot(human, human + off, "o", color=BLUE, ms=5, mec="black", mew=0.4)
+    axes.set_xlim(-10, 370)
+    axes.set_xticks([0, 90, 180, 270, 360], ["pleasant", "stirring", "unpleasant", "quiet", "pleasant"])
+    axes.set_yticks([-90, 0, 90, 180, 270, 360, 450])
+    _name_points(axes, np.stack([human, human + off], axis=1), list(names))
+    axes.set_xlabel("angle by people's ratings (Glasgow Norms)")
+    axes.set_ylabel("angle of steering that raises the word most (degrees)")
+    axes.set_title(title, loc="left")
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
     return figure

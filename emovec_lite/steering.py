@@ -202,7 +202,7 @@ OPENINGS = (
 PLEASANT = ("good", "great", "nice", "wonderful", "beautiful", "perfect")
 UNPLEASANT = ("bad", "terrible", "awful", "horrible", "ugly", "painful")
 VERDICT = " ... All in all, it was"
-TOKENS = 24  # of each text
+TOKENS = 20  # of each text
 ROWS = 64  # texts written side by side
 TEMPERATURE = 0.7  # at 1 so small a model wanders off by itself
 
