@@ -24,6 +24,7 @@ _ALL = [
     Chapter("03", "03_do_they_mean_it", "Do the vectors mean it?", 60),
     Chapter("04", "04_geometry", "The geometry of feeling words", 60),
     Chapter("05", "05_where_is_happiness", "Where do models find happiness?", 60),
+    Chapter("06", "06_steering", "Steering", 75),
 ]
 CHAPTERS: dict[str, Chapter] = {chapter.number: chapter for chapter in _ALL}
 

@@ -1,0 +1,662 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 06 · Steering
+#
+# {{badges}}
+#
+# **You will**
+#
+# - push a model along an emotion vector while it writes, with nnsight and with a `with` block of your own;
+# - measure what the push does, to single words and to whole texts, beside random directions, shuffled labels and the
+#   mean of all stories;
+# - measure what it costs, see where it breaks, and find a layer and a strength that are worth their price;
+# - steer by hand: a panel, a compass, and a text coloured by what it evokes.
+#
+# **You need** chapters 01 and 02; 04 for the plane of valence and arousal. 75 minutes. The cells take {{measured}} of
+# memory on two cores, without a GPU.
+#
+# {{box}}
+
+# %%
+# setup
+
+# %%
+import numpy as np
+import torch
+
+from emovec_lite import generate, load_corpus, load_or_compute, random_directions, show, steer
+from emovec_lite.course import check, progress, quiz
+
+corpus, vectors = load_corpus(), load_or_compute()
+layer = round(2 * subject.n_layers / 3) - 1
+prompt = "The bus broke down, and she"
+afraid, happy = vectors.direction("afraid", layer), vectors.direction("happy", layer)
+print(f"layer {layer} of {subject.n_layers}; a residual there is {afraid.residual_norm:.0f} long on average")
+
+# %% [markdown]
+# ## How hard is a push?
+#
+# To steer is to add a vector to the residual stream while the model runs. An emotion vector gives the direction. But how
+# *much* of it? Papers and blog posts name coefficients: 4, 10, 300. Without a unit such a number says nothing. Here is the
+# length of an average residual, layer by layer.
+#
+# **Predict** what adding a vector of length 4 would do at layer 0, and what at the last layer.
+
+# %%
+from emovec_lite.plots import curves
+
+norms = vectors.norms.tolist()
+show(curves(
+    list(vectors.layers), {"mean residual": norms}, xlabel="layer", ylabel="norm", title="How long residuals are",
+))  # fmt: skip
+print(f"4 is {4 / norms[0]:.2f} of a residual at layer {vectors.layers[0]}, {4 / norms[-1]:.3f} at layer {vectors.layers[-1]}")
+
+# %% [markdown]
+# A push that is a good part of a residual at one layer is nothing at another, and between models it differs far more:
+# in some, residuals are tens of thousands long. So this course counts, as Sofroniew et al. 2026 do, in **fractions of the
+# mean residual norm**: strength 0.25 is a push a quarter as long as the residuals at that layer.
+
+# %% [markdown]
+# {{exercise 6.1}}
+#
+# Write `push(direction, strength)`: the vector to add. A `Direction` has a `.vector` (of length 1, unless you have added or
+# scaled directions) and the mean norm at its layer, `.residual_norm`.
+#
+# <details><summary>Hint 1</summary>
+# Three factors, nothing else.
+# </details>
+# <details><summary>Hint 2</summary>
+# Do not make the vector unit length again: the sum of two directions is meant to push harder than one.
+# </details>
+
+# %%
+def push(direction, strength):
+    """The vector that steering adds: (d_model,)."""
+    ### BEGIN SOLUTION
+    return strength * direction.residual_norm * direction.vector
+    ### END SOLUTION
+
+
+push = check("6.1", push)
+
+# %% [markdown]
+# ## While the model writes
+#
+# In chapter 01 you edited one forward pass. To write a text the model makes many: one reads the prompt and gives the first
+# new token; then one for each token. nnsight's `generate` runs them all. An edit inside it looks the same as before.
+#
+# **Predict:** we add the vector once, as in a trace. Which of the new tokens will differ from the unsteered ones?
+
+# %%
+def written_by(edit, steps=24):
+    """What nnsight's generate writes when `edit` is called in its body."""
+    with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
+        edit(tracer)
+        ids = tracer.result.save()
+    return subject.tokenizer.decode(ids[0, -steps:])
+
+
+vector = push(afraid, 0.3).to(subject.device, subject.dtype)
+
+
+def add_once(tracer):
+    subject.nn.model.layers[layer].output[:] += vector
+
+
+print("unsteered:", written_by(lambda tracer: None))
+print("one step: ", written_by(add_once))
+
+# %% [markdown]
+# The edit was made in the *first* pass only, over the prompt, and nnsight says nothing about it. It is the commonest way to
+# steer less than one thinks. (What it did in that pass stays in the model's cache, so the later tokens are not quite the
+# unsteered ones.) To edit every pass, loop over the steps:
+#
+# ```python
+# for _ in tracer.iter[:steps]:
+#     ...
+# ```
+#
+# Two traps. Nothing written *after* an open-ended `tracer.iter[:]` ever runs. And a model that ends its text early ends the
+# loop, and what follows it, too: hence `min_new_tokens`.
+
+# %% [markdown]
+# {{exercise 6.2}}
+#
+# Write `generate_steered(subject, prompt, layer, vector, steps)`: the ids of the `steps` new tokens, as a list, when the vector
+# is added at every position after block `layer`, in every pass.
+#
+# <details><summary>Hint 1</summary>
+# The cell above, with a loop around the edit. Ask for exactly `steps` tokens: `max_new_tokens` and `min_new_tokens`.
+# </details>
+# <details><summary>Hint 2</summary>
+# `for _ in tracer.iter[:steps]: subject.nn.model.layers[layer].output[:] += vector`, and after the loop, still inside the
+# `with`, `ids = tracer.result.save()`. The new ones are the last `steps` of `ids[0]`.
+# </details>
+
+# %%
+def generate_steered(subject, prompt, layer, vector, steps):
+    """The ids of the new tokens, with `vector` added after block `layer` in every pass: a list."""
+    ### BEGIN SOLUTION
+    with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
+        for _ in tracer.iter[:steps]:
+            subject.nn.model.layers[layer].output[:] += vector
+        ids = tracer.result.save()
+    return ids[0, -steps:].tolist()
+    ### END SOLUTION
+
+
+generate_steered = check("6.2", generate_steered, subject)
+
+# %%
+theirs = subject.tokenizer.decode(generate_steered(subject, prompt, layer, vector, 24))
+print("every step:", theirs)
+
+# %% [markdown]
+# ## A `with` block of your own
+#
+# For everything else in this chapter we want a tool that works around any code: reading, generating, a widget. A context
+# manager does that. Python runs what stands before `yield`, then the body of the `with`, then what stands after:
+#
+# ```python
+# @contextmanager
+# def noted():
+#     print("begin")
+#     try:
+#         yield
+#     finally:
+#         print("end")   # also after an error, also after Ctrl-C
+# ```
+
+# %% [markdown]
+# {{exercise 6.3}}
+#
+# Write `adding(subject, layer, vector)`, so that inside `with adding(…):` the vector is added to whatever block `layer` puts out,
+# and afterwards the model is what it was, even if the body fails.
+#
+# <details><summary>Hint 1</summary>
+# What a forward hook *returns* takes the place of the output: `lambda module, args, output: output + vector`.
+# </details>
+# <details><summary>Hint 2</summary>
+# Register the hook, then `try:`, `yield`, `finally:`, `handle.remove()`. Nothing else.
+# </details>
+
+# %%
+from contextlib import contextmanager
+
+
+@contextmanager
+def adding(subject, layer, vector):
+    """Inside the block, `vector` is added to every token after block `layer`."""
+    ### BEGIN SOLUTION
+    handle = subject.blocks[layer].register_forward_hook(lambda module, args, output: output + vector)
+    try:
+        yield
+    finally:
+        handle.remove()
+    ### END SOLUTION
+
+
+adding = check("6.3", adding, subject)
+
+# %% [markdown]
+# The library's `steer` is the same idea with the unit built in, a choice of positions, and a lock, so that two threads do
+# not steer each other. Three ways now, and they should agree *token for token*.
+
+# %%
+import time
+
+texts, speed = {"nnsight": theirs}, {}
+with adding(subject, layer, vector):
+    texts["your block"] = generate(subject, prompt, 24)
+with steer(subject, afraid, strength=0.3):
+    texts["the library"] = generate(subject, prompt, 24)
+print(len(set(texts.values())), "different text from", len(texts), "ways")
+
+for name, run in {
+    "unsteered": lambda: generate(subject, prompt, 24),
+    "nnsight": lambda: generate_steered(subject, prompt, layer, vector, 24),
+}.items():
+    started = time.perf_counter()
+    run()
+    speed[name] = time.perf_counter() - started
+print(f"nnsight takes {speed['nnsight'] / speed['unsteered']:.1f} times as long as unsteered text")
+
+# %% [markdown]
+# ## One word: the odds
+#
+# What does a push *do*? First the smallest thing that one can measure. After "He feels" and three prompts like it, how do
+# the **log odds** of an emotion's word change when its own vector is added, and when another's is? (Odds are p / (1 − p); a
+# change of +1 in their logarithm makes them about 2.7 times as large.) For twelve emotions, chosen before we looked, that
+# gives a matrix: a row for each direction, a column for each word.
+#
+# **Predict:** in how many rows is the own word the one that gains most?
+
+# %%
+from emovec_lite.plots import odds_map
+from emovec_lite.steering import odds_matrix
+
+names = [
+    "afraid", "angry", "bored", "calm", "excited", "grateful", "happy", "lonely", "peaceful", "proud", "sad", "tired",
+]  # fmt: skip
+directions = [vectors.direction(name, layer) for name in names]
+matrix = odds_matrix(subject, directions, names, strength=0.25)
+show(odds_map(matrix, names, names, title=f"Steering at layer {layer}, strength 0.25"))
+
+# %% [markdown]
+# A strong diagonal, with pale cells in it, and a structure beside it: pleasant directions lower unpleasant words, and the
+# other way round. To say how strong, one number: own words against all the others. And to say what chance would give, the
+# same number for other **orders**: pretend that row *i* belongs to the word `order[i]`.
+
+# %% [markdown]
+# {{exercise 6.4}}
+#
+# Write `diagonal_gap(matrix, order)`: the mean of the entries `matrix[i, order[i]]`, minus the mean of all the other entries.
+#
+# <details><summary>Hint 1</summary>
+# `matrix[np.arange(n), order]` picks one entry from each row.
+# </details>
+# <details><summary>Hint 2</summary>
+# The others' sum is `matrix.sum() - own.sum()`, and there are n² − n of them.
+# </details>
+
+# %%
+def diagonal_gap(matrix, order):
+    """How much more own words gain than the others: one number."""
+    ### BEGIN SOLUTION
+    n = len(matrix)
+    own = matrix[np.arange(n), order]
+    return own.mean() - (matrix.sum() - own.sum()) / (n * n - n)
+    ### END SOLUTION
+
+
+diagonal_gap = check("6.4", diagonal_gap)
+
+# %%
+from emovec_lite.geometry import max_corrected_null, permutation_p
+from emovec_lite.plots import dots
+
+gap = diagonal_gap(matrix, np.arange(len(names)))
+null = max_corrected_null(
+    lambda orders: np.array([[diagonal_gap(matrix, order)] for order in orders.astype(int)]), np.arange(len(names)),
+)  # fmt: skip
+own = np.diag(matrix)
+print(f"own {own.mean():+.2f}, others {(matrix.sum() - own.sum()) / (len(own) ** 2 - len(own)):+.2f}, gap {gap:.2f}, "
+      f"p = {permutation_p(gap, null):.4f}")  # fmt: skip
+chance = odds_matrix(subject, random_directions(happy, 20), names, strength=0.25)
+print(f"random directions: {chance.mean():+.2f} on average; own direction above all 20 for {(own > chance.max(axis=0)).sum()} "
+      f"of {len(names)} words")  # fmt: skip
+show(dots(
+    names, {"own direction": own}, null=chance.T, null_label="20 random directions",
+    xlabel="change in log odds of the word", title="Each word under its own direction",
+))  # fmt: skip
+
+# %% [markdown]
+# No shuffled order comes near (the p is the smallest that 2,000 shuffles allow). Note what the random directions do: on the
+# whole they *lower* all feeling words a little, and single ones move a word by more than 1. A push of any kind does
+# something. What sets the emotion vector apart is that it knows where.
+#
+# This is still a narrow test. Part of it may be the lens of chapter 03: a direction that simply *spells* its word at the
+# output. Does the push change what the text is *about*?
+#
+# ## Whole texts: what a push costs
+#
+# Before we count what it does, we need its price. A push that turns the text into noise will also move any meter of
+# valence. The price that everyone uses is **perplexity**: between how many tokens, on average, would the *unsteered* model
+# have had to choose at each step of this text? Low for text that it finds natural, high for odd text.
+
+# %% [markdown]
+# {{exercise 6.5}}
+#
+# Write `price(subject, prompt, text)`: exp of the mean of −log p over the tokens of `text`, given the prompt and the tokens before.
+#
+# <details><summary>Hint 1</summary>
+# Tokenize `prompt + text` and count the prompt's tokens, n. The logits at token i say what comes at token i + 1: so you
+# need those from n − 1 to the last but one.
+# </details>
+# <details><summary>Hint 2</summary>
+# `logits.log_softmax(dim=-1)`, then pick for each place its own token: `logs[range(n - 1, len(ids) - 1), ids[n:]]`. Mean,
+# minus, exp.
+# </details>
+
+# %%
+def price(subject, prompt, text):
+    """The perplexity of a text after its prompt, by the model as it stands: one number."""
+    ### BEGIN SOLUTION
+    n = len(subject.tokenizer(prompt)["input_ids"])
+    ids = subject.tokenizer(prompt + text)["input_ids"]
+    with torch.inference_mode():
+        logits = subject.hf(torch.tensor([ids], device=subject.device)).logits[0].float()
+    own = logits.log_softmax(dim=-1)[range(n - 1, len(ids) - 1), ids[n:]]
+    return (-own.mean()).exp().item()
+    ### END SOLUTION
+
+
+price = check("6.5", price, subject)
+
+# %% [markdown]
+# **Predict** how the price rises with strength, for *happy* and for a random direction. Will the text break suddenly or
+# slowly, and how does it look when it does?
+
+# %%
+ladder = (0.0, 0.15, 0.3, 0.45, 0.6, 0.9)
+costs = {"happy": [], "calm": [], "random": []}
+for name, direction in zip(costs, (happy, vectors.direction("calm", layer), random_directions(happy, 1)[0])):
+    for strength in ladder:
+        with steer(subject, direction, strength):
+            text = generate(subject, prompt, 32)
+        costs[name].append(price(subject, prompt, text))
+        print(f"{name:>6} {strength:.2f} {costs[name][-1]:>8.1f} {text[:88]!r}")
+
+# %% [markdown]
+# Three ways to break can be seen here: the same phrase over and over, pieces of words, and text that is about nothing. And
+# look at the numbers: **a loop is cheap**. Once it has begun, every next token is easy to foresee, so perplexity calls the
+# worst texts fluent. It needs a second meter beside it: how many word pairs are different (`distinct`), and how many runs
+# of four words have been there before (`repeated`).
+#
+# ## Dose and response
+#
+# Now the experiment. Six emotions, at three strengths and one backwards; four openings, two samples of each, 20 tokens. As
+# **controls**, all at 0.2: 20 random directions; 5 made by the same recipe from the same stories with the emotions
+# **shuffled** among them; and the **mean of all stories**, which the recipe takes off. Every text is then read again by the
+# *unsteered* model, and judged in three ways that have nothing in common but the text:
+#
+# - `odds`: after "All in all, it was", pleasant words against unpleasant ones, none of them a word of this course;
+# - `projection`: the text's own residuals, at **another layer**, on the ridge axis for human valence;
+# - `lexicon`: VADER (Hutto & Gilbert 2014), a list of rated words, in which the model plays no part.
+#
+# **Predict:** which emotions will pass which judge? Will *sad* and *afraid* both lower valence? It takes about a minute.
+
+# %%
+import pandas
+
+from emovec_lite.steering import all_story_mean, dose_response, shuffled_label_directions
+
+chosen = ("happy", "grateful", "calm", "sad", "afraid", "angry")
+judged_at = min(layer + 5, subject.n_layers - 1)
+emotions = {"emotion": [vectors.direction(name, layer) for name in chosen]}
+controls = {
+    "random": random_directions(happy, 20),
+    "shuffled": shuffled_label_directions(vectors, corpus, happy, 5),
+    "all stories": [all_story_mean(vectors, happy)],
+}
+doses = dose_response(subject, vectors, emotions, (-0.2, 0.1, 0.2, 0.3), judged_at)
+others = dose_response(subject, vectors, controls, (0.2,), judged_at)
+table = pandas.concat([doses, others[others.kind != "unsteered"]], ignore_index=True)
+measures = ["odds", "projection", "lexicon", "perplexity", "distinct", "repeated"]
+print(len(table), "texts")
+print(doses.groupby(["direction", "strength"], sort=False)[measures].mean().round(2).to_string())
+
+# %%
+from emovec_lite.plots import dose_panels
+
+show(dose_panels(table, "lexicon", ylabel="VADER, −1 to 1", title="Valence of what is written, by a lexicon"))
+
+# %%
+print(others.groupby(["kind", "direction"])[measures].mean().groupby("kind").agg(["min", "max"]).round(2).T.to_string())
+show(dose_panels(table, "projection", ylabel="predicted valence", title=f"Valence as the model reads it, at layer {judged_at}"))
+
+# %%
+show(dose_panels(table, "perplexity", ylabel="perplexity", title="What it costs"))
+
+# %% [markdown]
+# Are the differences more than the controls give? For each emotion and judge, how many of the 26 controls at the same
+# strength lie further out, on the side where the emotion should go?
+
+# %%
+sign = {"happy": 1, "grateful": 1, "calm": 1, "sad": -1, "afraid": -1, "angry": -1}
+judges = ["odds", "projection", "lexicon"]
+outside = others[others.kind != "unsteered"].groupby(["kind", "direction"])[judges].mean()
+rows = {
+    name: {
+        judge: ((outside[judge] - doses[(doses.direction == name) & (doses.strength == 0.2)][judge].mean())
+                * sign[name] >= 0).sum()
+        for judge in judges
+    }
+    for name in chosen
+}  # fmt: skip
+print(f"of {len(outside)} controls, as far out or further:\n" + pandas.DataFrame(rows).T.to_string())
+
+# %% [markdown]
+# TODO reading of the dose-response.
+#
+# ## Which layer, and how hard?
+#
+# "Which layers, what strength?" is what people ask first about every steering library. The answer does not carry over, not
+# even between layers of one model. `calibrate` looks for it: for each layer the largest strength at which neutral text
+# becomes no more than 1.5 times as perplexing, and then how far the texts written at that strength have moved towards the
+# emotion when they are read again without steering.
+#
+# **Predict:** early, middle or late?
+
+# %%
+from emovec_lite import calibrate
+
+found = calibrate(subject, vectors, "happy", layers=sorted({subject.n_layers // 3, layer, subject.n_layers - 1}))
+print(found.table.round(2).to_string(index=False))
+print(f"best: layer {found.direction.layer}, strength {found.strength}")
+
+# %% [markdown]
+# TODO reading.
+#
+# ## Backwards, and in between
+#
+# A direction can be subtracted. Is *minus afraid* the same as *calm*? And directions can be combined. All the emotions
+# together give two axes, by weighting each emotion's vector with people's ratings: one for valence, one for arousal (what is
+# left of it beyond valence). Then there is a direction for every point of the compass, also where no word stands.
+
+# %% [markdown]
+# {{exercise 6.6}}
+#
+# Write `compass(rows, valence, arousal, degrees)`: a unit vector in the plane of the two axes. `rows` holds the emotions' vectors
+# (emotion, d_model), `valence` and `arousal` a weight for each emotion. At 0 degrees it points along `valence @ rows`; at 90
+# degrees along what is left of `arousal @ rows` when its part along the valence axis is taken out.
+#
+# <details><summary>Hint 1</summary>
+# Make the valence axis unit length first. Then the part of `up` along it is `(up @ right) * right`.
+# </details>
+# <details><summary>Hint 2</summary>
+# `math.cos(a) * right + math.sin(a) * up`, both unit length, with `a = math.radians(degrees)`.
+# </details>
+
+# %%
+import math
+
+
+def compass(rows, valence, arousal, degrees):
+    """The unit vector at this angle in the plane of valence (0 degrees) and arousal (90): (d_model,)."""
+    ### BEGIN SOLUTION
+    right, up = valence @ rows, arousal @ rows
+    right = right / right.norm()
+    up = up - (up @ right) * right
+    up = up / up.norm()
+    angle = math.radians(degrees)
+    return math.cos(angle) * right + math.sin(angle) * up
+    ### END SOLUTION
+
+
+compass = check("6.6", compass)
+
+# %% [markdown]
+# Now a test that could fail. People's ratings put every word at some angle of that plane. We steer in twelve directions
+# round the compass and see, for each word, which direction raises its odds most. If the plane means anything to the model,
+# the two angles should agree.
+#
+# But careful: the axes are *made* from these emotions and these ratings. So we hold out: the axes come from one half of the
+# emotions, the words that we look at from the other half, and then the other way round.
+#
+# **Predict** the average error. Chance is 90 degrees.
+
+# %%
+from dataclasses import replace
+
+from emovec_lite import ratings
+from emovec_lite.geometry import residual
+from emovec_lite.steering import word_odds
+
+human = ratings(vectors.emotions, "valence")
+weights = np.stack([human - human.mean(), residual(ratings(vectors.emotions, "arousal"), human)])
+weights = torch.tensor(weights / weights.std(axis=1, keepdims=True)).float()
+angles, plain = np.arange(0, 360, 30), word_odds(subject, vectors.emotions)
+
+
+def raised(rows):
+    """For each word the angle of steering that raises it most, with axes from these emotions."""
+    changes = []
+    for angle in angles:
+        vector = compass(vectors.at(layer)[rows], *weights[:, rows], float(angle))
+        with steer(subject, replace(happy, name=f"{angle} degrees", vector=vector), 0.25):
+            changes.append(word_odds(subject, vectors.emotions) - plain)
+    changes = np.array(changes) - np.mean(changes, axis=1, keepdims=True)  # what all words share is no direction
+    return np.angle(np.exp(1j * np.radians(angles)) @ changes, deg=True) % 360
+
+
+# %%
+from emovec_lite.plots import compass_plot
+
+everyone = np.arange(len(vectors.emotions))
+halves = everyone[::2], everyone[1::2]
+by_people = np.degrees(np.arctan2(*weights.flip(0).numpy())) % 360
+by_model = np.empty(len(everyone))
+by_model[halves[1]], by_model[halves[0]] = raised(halves[0])[halves[1]], raised(halves[1])[halves[0]]
+
+
+def error(angles_of_people):
+    return np.abs((by_model - angles_of_people + 180) % 360 - 180).mean(axis=-1)
+
+
+shuffled = max_corrected_null(lambda rows: -error(rows)[:, None], by_people)
+print(f"average error {error(by_people):.0f} degrees; shuffled {-np.mean(shuffled):.0f}, "
+      f"p = {permutation_p(-error(by_people), shuffled):.4f}")  # fmt: skip
+show(compass_plot(list(vectors.emotions), by_people, by_model, title="Words round the compass, axes from the other half"))
+
+# %% [markdown]
+# TODO reading.
+#
+# Backwards now: *minus afraid* beside *calm*, by their effect on the same twelve words.
+
+# %%
+signed = {f"{s:+.0f} {name}": s * vectors.direction(name, layer) for name in ("afraid", "calm") for s in (1, -1)}
+rows = odds_matrix(subject, list(signed.values()), names, strength=0.25)
+show(odds_map(rows, [name.removeprefix("+1 ") for name in signed], names, title="Forwards and backwards"))
+for name in ("-1 afraid", "+1 calm"):
+    with steer(subject, signed[name], 0.25):
+        print(f"{name}: {prompt}{generate(subject, prompt, 30)!r}")
+
+# %% [markdown]
+# TODO reading.
+#
+# ## By hand
+#
+# Enough of tables. Choose an emotion (or two: their sum), a layer, a strength, and write a prompt of your own. Left the
+# steered text, right the unsteered; below, what each would cost. **Look for:** an emotion that works where the odds say it
+# should not; the strength at which it breaks; what strength −0.3 does. (In Colab, stop with the interrupt button.)
+
+# %%
+from emovec_lite.widgets import steering_panel
+
+steering_panel(subject, vectors, layer)
+
+# %% [markdown]
+# The same, fixed, for pages on which no widget runs:
+
+# %%
+for direction in (happy, afraid, happy + afraid, random_directions(happy, 1)[0]):
+    with steer(subject, direction.unit(), 0.25):
+        text = generate(subject, "On the first day of the holidays, the children", 28)
+    print(f"{direction.name:>14} ({price(subject, 'On the first day of the holidays, the children', text):4.1f}): {text!r}")
+
+# %% [markdown]
+# Next, the compass under your finger. Drag the point, or move it with the arrow keys; when you let go, the model goes on
+# from the prompt. The emotions stand where chapter 04 put them.
+
+# %%
+from emovec_lite.widgets import circumplex_pad
+
+circumplex_pad(subject, vectors, layer)
+
+# %%
+from emovec_lite.steering import plane_direction, sampled
+
+for valence, arousal in ((1, 0), (0, 1), (-1, 0), (0, -1)):
+    with steer(subject, plane_direction(vectors, layer, valence, arousal), 0.3):
+        (text,) = sampled(subject, [prompt], [0], 26)
+    print(f"valence {valence:+d}, arousal {arousal:+d}: {text!r}")
+
+# %% [markdown]
+# And the other way round: not what a direction does to a text, but what a text does along a direction. Each token is
+# coloured by its projection; hover to see the number. The beginning of a text is left out, for the reason that you saw
+# in chapter 01.
+#
+# **Predict**, for a sentence whose mood turns in the middle, where the colour changes: at the word, or after it?
+
+# %%
+from emovec_lite.widgets import token_heat_map
+
+sentence = "We danced all evening and sang on the way home. Then the phone rang: there had been an accident."
+token_heat_map(subject, vectors, sentence, "happy", layer)
+
+# %%
+from emovec_lite.evaluation import token_projections
+
+tokens, first = token_projections(subject, vectors, sentence, "happy", layer)
+_, second = token_projections(subject, vectors, sentence, "afraid", layer)
+show(curves(
+    tokens[1:], {"happy": list(first[1:]), "afraid": list(second[1:])}, xlabel="token",
+    ylabel="projection (% of the mean norm)", title=f"Two directions along a sentence, layer {layer}",
+))  # fmt: skip
+
+# %% [markdown]
+# TODO reading.
+#
+# ## Asked how it feels
+#
+# One more look, and a warning. This model was trained to chat. Ask it how it feels, steered and unsteered.
+
+# %%
+from emovec_lite.generation import write
+
+question = [subject.chat("How do you feel today?")]
+for direction, strength in ((happy, 0.0), (happy, 0.2), (vectors.direction("tired", layer), 0.2), (afraid, 0.2)):
+    with steer(subject, direction, strength):
+        print(f"{direction.name} {strength}: {write(subject, question, 30)[0]!r}")
+
+# %% [markdown]
+# TODO reading.
+#
+# ## On a larger model
+#
+# Every cell of this chapter runs on a larger tier by one name: set `EMOVEC_MODEL` before the first cell, for example
+# `EMOVEC_MODEL=qwen3-1.7b` on a GPU with the internet within reach, and the vectors are extracted anew (576 stories, a
+# minute or two on a GPU). The exercises that name `subject.nn.model.layers` fit all models built like Llama: Qwen, Mistral,
+# Gemma 3, Apertus.
+#
+# ## Take away
+#
+# - Count strength in **mean residual norms**, or it means nothing elsewhere.
+# - An edit inside `generate` applies to **one pass**, unless you loop.
+# - A push of any kind does something. The claim is about **where to**: own word against others, emotion against random,
+#   shuffled and mean.
+# - Weigh every effect against its **price**, and remember that a loop is cheap.
+# - A steered model that says "I am so happy" shows that the direction reaches the words. It shows nothing about feeling.
+#
+# ## Three questions
+
+# %%
+quiz("06")
+
+# %% [markdown]
+# ## Read on
+#
+# Sofroniew et al. 2026: the sections on steering, for what a larger model does under pushes of 0.05 to 0.5 (in the same
+# unit). Rimsky et al. 2024, *Steering Llama 2 via Contrastive Activation Addition*, arXiv 2312.06681, for the method with
+# other directions. Hutto & Gilbert 2014, *VADER*, for what a lexicon can and cannot hear.
+
+# %%
+progress()
