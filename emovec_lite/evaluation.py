@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from emovec_lite.activations import Layer, MeanActivations, prompt_activations
+from emovec_lite.activations import Layer, MeanActivations, prompt_activations, token_activations, tokenize
 from emovec_lite.errors import CorpusError, UnknownName
 from emovec_lite.geometry import BOOTSTRAPS, CONFIDENCE, PERMUTATIONS, max_corrected_null, permutation_p
 from emovec_lite.stories import Corpus, word_count, words_of
@@ -295,6 +295,34 @@ def _ranks(messages, vectors, centred: bool) -> Int[np.ndarray, "text emotion"]:
     # A message's own length does not change the order of its cosines.
     score = messages @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T
     return (score[:, None, :] >= score[:, :, None]).sum(axis=-1)
+
+
+# --- Token by token --------------------------------------------------------------------------------------
+
+
+def token_projections(
+    subject: Subject, vectors: EmotionVectors, text: str, emotion: str, layer: int
+) -> tuple[list[str], Float[np.ndarray, " token"]]:
+    """How far each token of a text lies along an emotion's direction, in percent of the mean residual norm there.
+
+    Measured from the mean of the stories (`vectors.center`). NaN for the first token: its activations are giants in
+    most models, whatever it says (Sun et al. 2024). The pieces of text join up to the text; of a letter that takes
+    several tokens all but the last are empty. Raises `UnknownName` for the emotion and the layer, `ActivationError`
+    for an empty text.
+    """
+    direction = vectors.direction(emotion, layer)
+    residuals = token_activations(subject, text)[layer] - vectors.center[vectors.layers.index(layer)]
+    values = (residuals @ direction.vector).double().numpy() / direction.residual_norm * 100
+    values[0] = np.nan
+    (ids,) = tokenize(subject, [text])
+    tokens, shown = [], ""
+    for i in range(len(ids)):
+        whole = subject.tokenizer.decode(ids[: i + 1], clean_up_tokenization_spaces=False)
+        if whole.endswith("\ufffd") and i + 1 < len(ids):  # the first bytes of a letter
+            whole = shown
+        tokens.append(whole[len(shown) :])
+        shown = whole
+    return tokens, values
 
 
 # --- Graded emotion --------------------------------------------------------------------------------------

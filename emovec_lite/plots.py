@@ -110,12 +110,12 @@ def cosine_map(vectors: EmotionVectors, layer: Layer) -> Figure:
     return figure
 
 
-@_styled
-def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
-    """Emotions where ridge axes for valence and arousal put them, each by axes fitted on all the others.
+def circumplex_places(vectors: EmotionVectors, layer: Layer) -> tuple[list[str], np.ndarray, float, float]:
+    """Where ridge axes for valence and arousal put each rated emotion, each by axes fitted on all the others.
 
-    Coloured by human valence, so that a dot in the wrong place shows. An emotion's own rating has no part in its
-    place: two axes chosen to fit all 48 would make a fine circle out of noise.
+    Names; a row of predicted valence (on people's scale of 1 to 9) and predicted arousal (with valence partialled
+    out) for each; and how well the two correlate with people's. An emotion's own rating has no part in its place:
+    two axes chosen to fit all 48 would make a fine circle out of noise.
     """
     rated = ~np.isnan(ratings(vectors.emotions, "valence"))
     names = [name for name, has in zip(vectors.emotions, rated, strict=True) if has]
@@ -124,6 +124,14 @@ def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
     partial = residual(arousal, valence)
     points = np.stack([ridge_predictions(matrix, valence), ridge_predictions(matrix, partial)], axis=1)
     r_valence, r_arousal = correlations(points.T, np.stack([valence, partial]))
+    return names, points, float(r_valence), float(r_arousal)
+
+
+@_styled
+def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
+    """Emotions at their `circumplex_places`, coloured by human valence, so that a dot in the wrong place shows."""
+    names, points, r_valence, r_arousal = circumplex_places(vectors, layer)
+    valence = ratings(names, "valence")
     ends = [names[i] for i in (*points.argmin(axis=0), *points.argmax(axis=0))]
     figure, axes = _figure(
         8, 6.5,
@@ -147,11 +155,24 @@ def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
 
 
 def _name_points(axes, points: np.ndarray, names: list[str]) -> None:
-    """Write each name beside its point, on the side where it covers least of the names and points before it."""
+    """Write each name beside its point."""
     axes.autoscale_view()
-    place = axes.transData.transform(points)
-    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in place]
-    for (x, y), point, name in zip(place, points, names, strict=True):
+    sides = name_sides(axes.transData.transform(points), names)
+    for point, name, (right, up) in zip(points, names, sides, strict=True):
+        axes.annotate(
+            name, point, xytext=(4.5 * right, 5.5 * up), textcoords="offset points", fontsize=7.5,
+            ha="left" if right > 0 else "right", va="center",
+        )  # fmt: skip
+
+
+def name_sides(places: np.ndarray, names: Sequence[str]) -> list[tuple[int, int]]:
+    """On which side of its place (in pixels, upwards) each name covers least of the places and the names before it.
+
+    (1, 0) is to the right, (-1, 1) to the left and above.
+    """
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in places]
+    sides = []
+    for (x, y), name in zip(places, names, strict=True):
         width, height = 5.4 * len(name), 11
 
         def cover(side, x=x, y=y, width=width, height=height):
@@ -162,10 +183,8 @@ def _name_points(axes, points: np.ndarray, names: list[str]) -> None:
 
         side = min(((1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)), key=lambda side: cover(side)[0])
         taken.append(cover(side)[1])
-        axes.annotate(
-            name, point, xytext=(4.5 * side[0], 5.5 * side[1]), textcoords="offset points", fontsize=7.5,
-            ha="left" if side[0] > 0 else "right", va="center",
-        )  # fmt: skip
+        sides.append(side)
+    return sides
 
 
 @_styled
