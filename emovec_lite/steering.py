@@ -337,7 +337,7 @@ def shipped_doses() -> pandas.DataFrame:
     """
     import pandas
 
-    return pandas.read_csv(DATA / "doses.csv.xz", keep_default_na=False)
+    return pandas.read_csv(DATA / "doses.csv.xz").fillna({"text": ""})  # an empty text is none, and not a missing one
 
 
 # --- How far can one go --------------------------------------------------------------------------------------

@@ -31,10 +31,10 @@
 import numpy as np
 import torch
 
-from emovec_lite import generate, load_corpus, load_or_compute, random_directions, show, steer
+from emovec_lite import generate, load_or_compute, random_directions, show, steer
 from emovec_lite.course import check, progress, quiz
 
-corpus, vectors = load_corpus(), load_or_compute()
+vectors = load_or_compute()
 layer = round(2 * subject.n_layers / 3) - 1
 prompt = "The bus broke down, and she"
 afraid, happy = vectors.direction("afraid", layer), vectors.direction("happy", layer)
@@ -56,7 +56,8 @@ norms = vectors.norms.tolist()
 show(curves(
     list(vectors.layers), {"mean residual": norms}, xlabel="layer", ylabel="norm", title="How long residuals are",
 ))  # fmt: skip
-print(f"4 is {4 / norms[0]:.2f} of a residual at layer {vectors.layers[0]}, {4 / norms[-1]:.3f} at layer {vectors.layers[-1]}")
+first, last = vectors.layers[0], vectors.layers[-1]
+print(f"4 is {4 / norms[0]:.2f} of a residual at layer {first}, and {4 / norms[-1]:.3f} at layer {last}")
 
 # %% [markdown]
 # A push that is a good part of a residual at one layer is nothing at another, and between models it differs far more:
@@ -345,14 +346,14 @@ price = check("6.5", price, subject)
 # slowly, and how does it look when it does?
 
 # %%
-ladder = (0.0, 0.15, 0.3, 0.45, 0.6, 0.9)
-costs = {"happy": [], "calm": [], "random": []}
-for name, direction in zip(costs, (happy, vectors.direction("calm", layer), random_directions(happy, 1)[0])):
+ladder = (0.0, 0.2, 0.4, 0.6, 0.9)
+costs = {"happy": [], "random": []}
+for name, direction in zip(costs, (happy, random_directions(happy, 1)[0])):
     for strength in ladder:
         with steer(subject, direction, strength):
-            text = generate(subject, prompt, 32)
+            text = generate(subject, prompt, 28)
         costs[name].append(price(subject, prompt, text))
-        print(f"{name:>6} {strength:.2f} {costs[name][-1]:>8.1f} {text[:88]!r}")
+        print(f"{name:>6} {strength:.1f} {costs[name][-1]:>6.1f} {text[:84]!r}")
 
 # %% [markdown]
 # Three ways to break can be seen here: the same phrase over and over, pieces of words, and text that is about nothing. And
@@ -362,66 +363,65 @@ for name, direction in zip(costs, (happy, vectors.direction("calm", layer), rand
 #
 # ## Dose and response
 #
-# Now the experiment. Six emotions, at three strengths and one backwards; four openings, two samples of each, 20 tokens. As
-# **controls**, all at 0.2: 20 random directions; 5 made by the same recipe from the same stories with the emotions
-# **shuffled** among them; and the **mean of all stories**, which the recipe takes off. Every text is then read again by the
-# *unsteered* model, and judged in three ways that have nothing in common but the text:
+# Now the experiment: several strengths, one of them backwards; sampled texts of 20 tokens after eight openings. Every text
+# is then read again by the *unsteered* model, and judged in three ways that have little in common but the text:
 #
-# - `odds`: after "All in all, it was", pleasant words against unpleasant ones, none of them a word of this course;
+# - `odds`: after "All in all, it was", pleasant words against unpleasant ones, none of them an emotion of this course;
 # - `projection`: the text's own residuals, at **another layer**, on the ridge axis for human valence;
 # - `lexicon`: VADER (Hutto & Gilbert 2014), a list of rated words, in which the model plays no part.
 #
-# **Predict:** which emotions will pass which judge? Will *sad* and *afraid* both lower valence? It takes about a minute.
+# **Predict** what *happy* and *afraid* will do to each. It takes a quarter of a minute.
 
 # %%
-import pandas
+from emovec_lite import dose_response
 
-from emovec_lite.steering import all_story_mean, dose_response, shuffled_label_directions
-
-chosen = ("happy", "grateful", "calm", "sad", "afraid", "angry")
 judged_at = min(layer + 5, subject.n_layers - 1)
-emotions = {"emotion": [vectors.direction(name, layer) for name in chosen]}
-controls = {
-    "random": random_directions(happy, 20),
-    "shuffled": shuffled_label_directions(vectors, corpus, happy, 5),
-    "all stories": [all_story_mean(vectors, happy)],
-}
-doses = dose_response(subject, vectors, emotions, (-0.2, 0.1, 0.2, 0.3), judged_at)
-others = dose_response(subject, vectors, controls, (0.2,), judged_at)
-table = pandas.concat([doses, others[others.kind != "unsteered"]], ignore_index=True)
 measures = ["odds", "projection", "lexicon", "perplexity", "distinct", "repeated"]
-print(len(table), "texts")
-print(doses.groupby(["direction", "strength"], sort=False)[measures].mean().round(2).to_string())
+table = dose_response(subject, vectors, {"emotion": [happy, afraid]}, (-0.25, 0.1, 0.25, 0.4), judged_at)
+print(table.groupby(["direction", "strength"], sort=False)[measures].mean().round(2).to_string())
 
 # %%
 from emovec_lite.plots import dose_panels
 
-show(dose_panels(table, "lexicon", ylabel="VADER, −1 to 1", title="Valence of what is written, by a lexicon"))
-
-# %%
-print(others.groupby(["kind", "direction"])[measures].mean().groupby("kind").agg(["min", "max"]).round(2).T.to_string())
-show(dose_panels(table, "projection", ylabel="predicted valence", title=f"Valence as the model reads it, at layer {judged_at}"))
-
-# %%
-show(dose_panels(table, "perplexity", ylabel="perplexity", title="What it costs"))
+show(dose_panels(table, "lexicon", ylabel="VADER, −1 to 1", title="Eight texts for each dot"))
 
 # %% [markdown]
-# Are the differences more than the controls give? For each emotion and judge, how many of the 26 controls at the same
-# strength lie further out, on the side where the emotion should go?
+# A tendency, and bars so long that one could tell any story. Eight texts are not enough, and there is no control yet. So
+# we ran the same function once for longer, on the default model: 24 texts for each dot, six emotions, and at **every**
+# strength three kinds of control: 20 random directions; 5 directions made by the same recipe from the same stories with the
+# emotions **shuffled** among them; and the **mean of all stories**, which the recipe takes off. The table comes with the course
+# (`python -m emovec_lite.steering` makes it again).
+#
+# **Predict:** which of the six emotions will leave the cloud of controls? Will *sad*?
 
 # %%
-sign = {"happy": 1, "grateful": 1, "calm": 1, "sad": -1, "afraid": -1, "angry": -1}
+from emovec_lite.steering import shipped_doses
+
+doses = shipped_doses()
+print(len(doses), "texts;", ", ".join(f"{n} {kind}" for kind, n in doses.groupby("kind").direction.nunique().items()))
+show(dose_panels(doses, "lexicon", ylabel="VADER, −1 to 1", title="Valence of what is written, by a lexicon"))
+
+# %%
+show(dose_panels(doses, "projection", ylabel="predicted valence", title="Valence as the model reads it, at layer 24"))
+
+# %%
+show(dose_panels(doses, "perplexity", ylabel="perplexity", title="What it costs"))
+
+# %% [markdown]
+# One table instead of eighteen panels, at the strength that this course uses throughout, 0.25: of the 26 controls, how many
+# lie as far out as the emotion, or further, on the side to which it should go?
+
+# %%
+import pandas
+
+sides = {"happy": 1, "grateful": 1, "calm": 1, "sad": -1, "afraid": -1, "angry": -1}
 judges = ["odds", "projection", "lexicon"]
-outside = others[others.kind != "unsteered"].groupby(["kind", "direction"])[judges].mean()
-rows = {
-    name: {
-        judge: ((outside[judge] - doses[(doses.direction == name) & (doses.strength == 0.2)][judge].mean())
-                * sign[name] >= 0).sum()
-        for judge in judges
-    }
-    for name in chosen
-}  # fmt: skip
-print(f"of {len(outside)} controls, as far out or further:\n" + pandas.DataFrame(rows).T.to_string())
+at = doses[doses.strength == 0.25].groupby(["kind", "direction"])[measures].mean()
+controls = at.drop("emotion")[judges]
+beyond = {name: ((controls - at.loc["emotion"].loc[name, judges]) * side >= 0).sum() for name, side in sides.items()}
+print(f"of {len(controls)} controls, as far out or further\n{pandas.DataFrame(beyond).T.to_string()}\n")
+print(at.drop("emotion").groupby("kind").agg(["min", "max"])[["perplexity", "distinct", "repeated"]].round(2).to_string())
+print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_string())
 
 # %% [markdown]
 # TODO reading of the dose-response.
@@ -567,10 +567,11 @@ steering_panel(subject, vectors, layer)
 # The same, fixed, for pages on which no widget runs:
 
 # %%
+opening = "On the first day of the holidays, the children"
 for direction in (happy, afraid, happy + afraid, random_directions(happy, 1)[0]):
     with steer(subject, direction.unit(), 0.25):
-        text = generate(subject, "On the first day of the holidays, the children", 28)
-    print(f"{direction.name:>14} ({price(subject, 'On the first day of the holidays, the children', text):4.1f}): {text!r}")
+        text = generate(subject, opening, 24)
+    print(f"{direction.name:>14} ({price(subject, opening, text):4.1f}): {text!r}")
 
 # %% [markdown]
 # Next, the compass under your finger. Drag the point, or move it with the arrow keys; when you let go, the model goes on
@@ -586,7 +587,7 @@ from emovec_lite.steering import plane_direction, sampled
 
 for valence, arousal in ((1, 0), (0, 1), (-1, 0), (0, -1)):
     with steer(subject, plane_direction(vectors, layer, valence, arousal), 0.3):
-        (text,) = sampled(subject, [prompt], [0], 26)
+        (text,) = sampled(subject, [prompt], [0], 20)
     print(f"valence {valence:+d}, arousal {arousal:+d}: {text!r}")
 
 # %% [markdown]
@@ -623,9 +624,9 @@ show(curves(
 from emovec_lite.generation import write
 
 question = [subject.chat("How do you feel today?")]
-for direction, strength in ((happy, 0.0), (happy, 0.2), (vectors.direction("tired", layer), 0.2), (afraid, 0.2)):
+for direction, strength in ((happy, 0.0), (happy, 0.2), (afraid, 0.2), (random_directions(happy, 1)[0], 0.2)):
     with steer(subject, direction, strength):
-        print(f"{direction.name} {strength}: {write(subject, question, 30)[0]!r}")
+        print(f"{direction.name} {strength}: {write(subject, question, 24)[0]!r}")
 
 # %% [markdown]
 # TODO reading.
