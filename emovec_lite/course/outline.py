@@ -15,6 +15,7 @@ class Chapter:
     name: str  # of its files, without the ending
     title: str
     minutes: int
+    gpu: bool = False  # faster on one with the default model: Colab then opens it there
 
 
 _ALL = [
