@@ -40,6 +40,7 @@ def colab(monkeypatch):
 
 @pytest.mark.parametrize("variables, modules, place", [
     ([], [], "Python"),
+    ([], ["ipykernel"], "Python"),  # old ipywidgets import it
     ([], ["ipykernel.kernelapp"], "Jupyter"),
     ([], ["google.colab", "ipykernel.kernelapp"], "Colab"),
     (["KAGGLE_KERNEL_RUN_TYPE"], ["google.colab", "ipykernel.kernelapp"], "Kaggle"),
