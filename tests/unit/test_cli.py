@@ -160,14 +160,3 @@ def test_doctor_counts_the_disk(monkeypatch, tmp_path):
     monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path))
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda p: type("D", (), {"free": 2e8}))
     assert "[FAIL] 0.2 GB of disk free" in report()[1]
-
-
-# --- setup ----------------------------------------------------------------------------------------------------
-
-
-def test_setup_loads_the_model_that_the_environment_names(monkeypatch):
-    monkeypatch.setattr(m, "load_model", lambda name: name)
-    monkeypatch.delenv("EMOVEC_MODEL", raising=False)
-    assert environment.setup() == m.DEFAULT_MODEL
-    monkeypatch.setenv("EMOVEC_MODEL", "qwen3-0.6b")
-    assert environment.setup() == "qwen3-0.6b"

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import nbformat
@@ -90,11 +91,19 @@ def test_build_makes_both_notebooks_and_the_readme_from_one_source(root):
         assert "### Exercise 2.1: Pool a batch of stories" in notebook.cells[2].source
         assert "●●●○○" in notebook.cells[2].source
         assert not any(c.get("outputs") for c in notebook.cells)
+        assert notebook.metadata.colab == {"provenance": []} and "accelerator" not in notebook.metadata
     assert "raise NotImplementedError" in chapter.cells[4].source and "kept" not in chapter.cells[4].source
     assert "kept = mask.clone()" in solution.cells[4].source and "###" not in solution.cells[4].source
     readme = (root / "README.md").read_text()
     assert "old" not in readme and "| 02 | [Toy](chapters/02_toy.ipynb) | 30 |" in readme and "rest" in readme
     assert build.build() == []
+
+
+def test_a_chapter_that_gains_from_a_gpu_opens_on_one_in_colab(root):
+    chapter = replace(outline.CHAPTERS["02"], gpu=True)
+    metadata = build.read_source(root, chapter).metadata
+    assert metadata.accelerator == "GPU" and metadata.colab == {"gpuType": "T4", "provenance": []}
+    assert metadata.kernelspec.name == "python3"
 
 
 def test_executing_keeps_outputs_and_what_they_cost_until_the_code_changes(root, capsys):
