@@ -30,7 +30,7 @@
 # setup
 
 # %% [markdown]
-# The line above says what you have: a model of 30 layers, each of which works on vectors of 576 numbers.
+# The last line above says what you have: a model of 30 layers, each of which works on vectors of 576 numbers.
 #
 # ## The model speaks
 #

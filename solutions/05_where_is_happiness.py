@@ -493,3 +493,6 @@ quiz("05")
 
 # %%
 progress()
+
+# %% [markdown]
+# Next: [06 Steering](06_steering.ipynb).

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas
 import pytest
 
 from emovec_lite import geometry, plots
@@ -154,3 +155,58 @@ def test_an_image_in_html_carries_its_alt_text():
     figure = plots.curves([1, 2], {"a": [1, 2]}, xlabel="x", ylabel="y", title='A "title"')
     assert plots.as_html(figure).startswith('<img alt="A &quot;title&quot;. y by x.')
     assert 'alt="other"' in plots.as_html(figure, "other")
+
+
+# --- Steering ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def doses():
+    rows = [("unsteered", "unsteered", 0.0, 1.0)]
+    rows += [("emotion", name, s, shift * s) for name, shift in (("happy", 4), ("sad", -2)) for s in (0.1, 0.3)]
+    rows += [("random", f"random {i}", 0.3, 0.1 * i) for i in range(3)] + [("all stories", "all stories", 0.3, 0.7)]
+    table = pandas.DataFrame(rows, columns=["kind", "direction", "strength", "lexicon"])
+    return pandas.concat([table.assign(lexicon=table.lexicon + d) for d in (-0.1, 0.1)], ignore_index=True)
+
+
+def test_the_odds_map_says_and_frames_what_is_own():
+    names = ["happy", "sad", "calm"]
+    matrix = np.array([[2.0, -1.0, 0.0], [0.5, 1.0, -2.0], [3.0, 0.0, -0.5]])
+    figure = plots.odds_map(matrix, names, names, title="T")
+    text = plots.alt_text(figure)
+    assert f"change by {np.diag(matrix).mean():.2f} on average" in text and "in 2 of 3 rows" in text
+    off = matrix[~np.eye(3, dtype=bool)]
+    assert f"the others by {off.mean():.2f}" in text and "Lowest -2.00, highest 3.00" in text
+    axes = figure.axes[0]
+    frames = sorted((p.get_x() + 0.47, p.get_y() + 0.47) for p in axes.patches)
+    assert frames == [(0, 0), (1, 1), (2, 2)]
+    assert [t.get_text() for t in axes.texts[:3]] == ["+2.0", "-1.0", "+0.0"]
+    # Rows that are not named as words have no frame.
+    assert len(plots.odds_map(matrix, ["-1 sad", "sad", "x"], names, title="T").axes[0].patches) == 1
+
+
+def test_dose_panels_show_each_emotion_over_all_controls(doses):
+    figure = plots.dose_panels(doses, "lexicon", ylabel="VADER", title="T")
+    text = plots.alt_text(figure)
+    for said in ("unsteered 1.00", "happy: 0.40 at 0.1, 1.20 at 0.3", "sad: -0.20 at 0.1, -0.60 at 0.3",
+                 "random: 0.00 to 0.20", "all stories: 0.70."):  # fmt: skip
+        assert said in text
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["happy", "sad"]
+    for axes, wanted in zip(figure.axes, ([0.4, 1.2], [-0.2, -0.6]), strict=True):
+        lines = {line.get_label(): line for line in axes.lines}
+        np.testing.assert_allclose(np.array(lines["random"].get_ydata(), float), [0, 0.1, 0.2], atol=1e-9)
+        container = axes.containers[0]
+        np.testing.assert_allclose(np.array(container.lines[0].get_ydata(), float), wanted, atol=1e-9)
+        low, high = (np.array(cap.get_ydata(), dtype=float) for cap in container.lines[1])
+        np.testing.assert_allclose(high - low, 2 * 1.96 * 0.1, atol=1e-9)
+    marks = {line.get_marker() for line in figure.axes[0].lines if line.get_marker() not in ("None", "_")}
+    assert len(marks) >= 3  # told apart without colour
+
+
+def test_the_compass_measures_angles_the_short_way_round():
+    human, found = np.array([10.0, 180.0, 350.0]), np.array([350.0, 190.0, 20.0])
+    figure = plots.compass_plot(["a", "b", "c"], human, found, title="T")
+    text = plots.alt_text(figure)
+    assert "On average 20 degrees apart; 3 within 45 degrees. Furthest off: c, by 30." in text
+    points = next(line for line in figure.axes[0].lines if line.get_marker() == "o")
+    np.testing.assert_allclose(points.get_ydata(), [-10, 190, 380])
