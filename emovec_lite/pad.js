@@ -26,9 +26,9 @@ function draw(parent, tag, attributes, text = "") {
 
 function render({ model, el }) {
   const [width, height] = model.get("size");
-  // Places at the edges need room for their names.
-  const toX = (valence) => width / 2 + (valence * width) / 2.3;
-  const toY = (arousal) => height / 2 - (arousal * height) / 2.1;
+  const [right, up] = model.get("reach");
+  const toX = (valence) => width / 2 + valence * right;
+  const toY = (arousal) => height / 2 - arousal * up;
   const svg = draw(el, "svg", { viewBox: `0 0 ${width} ${height}`, class: "emovec-pad" });
   svg.style.cssText =
     `display:block;width:100%;max-width:${width}px;background:white;border:1px solid #888;border-radius:4px;` +
@@ -39,10 +39,10 @@ function render({ model, el }) {
   draw(svg, "line", { x1: toX(-1), x2: toX(1), y1: toY(0), y2: toY(0), ...axis });
   draw(svg, "line", { x1: toX(0), x2: toX(0), y1: toY(-1), y2: toY(1), ...axis });
   const words = draw(svg, "g", { fill: "black", "aria-hidden": "true" });
-  for (const { name, x, y, right, up } of model.get("labels")) {
+  for (const { name, x, y, side } of model.get("labels")) {
     draw(words, "circle", { cx: toX(x), cy: toY(y), r: 3, fill: "#0072b2" });
-    const at = { x: toX(x) + 6 * right, y: toY(y) - 8 * up + 4, "text-anchor": right > 0 ? "start" : "end" };
-    draw(words, "text", at, name);
+    const anchor = side[0] > 0 ? "start" : "end";
+    draw(words, "text", { x: toX(x) + 6 * side[0], y: toY(y) - 8 * side[1] + 4, "text-anchor": anchor }, name);
   }
   const end = { fill: "#444", "font-style": "italic", "aria-hidden": "true" };
   draw(svg, "text", { x: 6, y: toY(0) - 5, ...end }, "unpleasant");
@@ -83,7 +83,7 @@ function render({ model, el }) {
     const box = svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * width;
     const y = ((event.clientY - box.top) / box.height) * height;
-    move([(x - width / 2) / (width / 2.3), (height / 2 - y) / (height / 2.1)]);
+    move([(x - width / 2) / right, (height / 2 - y) / up]);
   }
 
   svg.addEventListener("pointerdown", (event) => {

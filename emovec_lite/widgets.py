@@ -38,6 +38,7 @@ WINDOW = 256  # tokens of a prompt that are used: more would keep a laptop waiti
 TOKENS = 60  # that are written
 PAD_STRENGTH = 0.3  # of a point at distance 1 from the centre
 PAD_SIZE = (640, 560)  # pixels
+PAD_REACH = (240, 262)  # pixels from the centre to 1; the words at the edge need room
 NUMBERED = 4  # tokens of a heat map whose value stands beside them
 BELOW, ABOVE = (153, 142, 195), (241, 163, 64)  # RGB of the strongest shades: purple and orange, as in the figures
 
@@ -127,8 +128,8 @@ def perplexity_html(values: dict[str, float]) -> str:
     """Perplexities as words and bars; the bars go from 1 to 1,000, every third of one ten times as far."""
     rows = (f"<div>{_meter(html.escape(name), value)}</div>" for name, value in values.items())
     return (
-        '<p style="margin:.6em 0 .2em">Perplexity, to the unsteered model: among how many tokens, on average, it '
-        f"would have had to choose at each one. The bars are logarithmic.</p>{''.join(rows)}"
+        '<p style="margin:.6em 0 .2em;line-height:1.4">Perplexity, to the unsteered model: among how many '
+        f"tokens, on average, it would have had to choose at each one. The bars are logarithmic.</p>{''.join(rows)}"
     )
 
 
@@ -145,7 +146,7 @@ def _meter(name: str, value: float) -> str:
 def status_html(*sentences: str) -> str:
     """A line that screen readers read out when it changes."""
     said = html.escape(" ".join(s for s in sentences if s))
-    return f'<p role="status" aria-live="polite" style="margin:.4em 0">{said}</p>'
+    return f'<p role="status" aria-live="polite" style="margin:.4em 0;line-height:1.4">{said}</p>'
 
 
 def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt: str = PROMPT) -> ipywidgets.VBox:
@@ -163,9 +164,8 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
         options=vectors.emotions, value=first, description="emotion", style=style, layout=wide
     )
     second = ipywidgets.Dropdown(
-        options=[("none", None), *((name, name) for name in vectors.emotions)], value=None,
-        description="and emotion", style=style, layout=wide,
-    )  # fmt: skip
+        options=("none", *vectors.emotions), value="none", description="and emotion", style=style, layout=wide
+    )
     depth = ipywidgets.IntSlider(
         value=layer, min=vectors.layers[0], max=vectors.layers[-1], description="layer", style=style, layout=wide
     )
@@ -182,7 +182,7 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
         generate.disabled, stop.disabled = True, False
         # What the controls say now holds for the whole run, whatever is moved meanwhile.
         asked, dose, level = text.value, strength.value, depth.value
-        names = [name for name in (emotion.value, second.value) if name is not None]
+        names = [name for name in (emotion.value, second.value) if name != "none"]
         used, note = asked, ""
 
         def steps() -> Iterator[tuple[str, str]]:
@@ -192,7 +192,7 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
             for other in others:
                 direction = (direction + other).unit()
             yield "", ""  # so that the click is seen to have been heard
-            yield from side_by_side(subject, used, direction, dose)
+            yield from side_by_side(subject, used, direction, dose, TOKENS)
 
         def columns(state: tuple[str, str]) -> str:
             heading = f"steered: {' + '.join(names)}, strength {dose:+.2f}, layer {level}"
@@ -226,10 +226,10 @@ def pad_labels(vectors: EmotionVectors, layer: int) -> list[dict]:
     names, points, *_ = circumplex_places(vectors, layer)
     points = points - [ratings(names, "valence").mean(), 0]
     points = points / np.abs(points).max(axis=0)
-    sides = name_sides(points * PAD_SIZE / np.array([2.3, 2.1]), names)
+    sides = name_sides(points * PAD_REACH * 0.88, names)  # the pad's letters are that much wider than a figure's
     return [
-        {"name": name, "x": float(x), "y": float(y), "right": right, "up": up}
-        for name, (x, y), (right, up) in zip(names, points, sides, strict=True)
+        {"name": name, "x": float(x), "y": float(y), "side": list(side)}
+        for name, (x, y), side in zip(names, points, sides, strict=True)
     ]
 
 
@@ -244,6 +244,7 @@ def _pad_class() -> type:
         _esm = Path(__file__).parent / "pad.js"
         labels = traitlets.List().tag(sync=True)
         size = traitlets.List(list(PAD_SIZE)).tag(sync=True)
+        reach = traitlets.List(list(PAD_REACH)).tag(sync=True)
         point = traitlets.List([0.0, 0.0]).tag(sync=True)
 
     return CircumplexPad
@@ -387,7 +388,7 @@ def token_heat_map(
 
     style, wide = {"description_width": "8em"}, {"width": "32em", "max_width": "98%"}
     passage = ipywidgets.Textarea(
-        value=text, description="text", rows=4, continuous_update=False, style=style, layout=wide
+        value=text, description="text", rows=5, continuous_update=False, style=style, layout=wide
     )
     names = ipywidgets.Dropdown(
         options=vectors.emotions, value=emotion, description="emotion", style=style, layout=wide
@@ -435,8 +436,9 @@ def heat_html(tokens: list[str], values: Float[np.ndarray, " token"]) -> str:
         '<div style="background:white;color:black;border:1px solid #888;border-radius:4px;padding:.5em .8em;'
         'max-width:52em"><div style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:2.2">'
         f"{spans}</div>{status_html(said)}"
-        '<p style="margin:.2em 0;font-size:90%">In percent of the mean residual norm. Orange over a solid line: '
-        "along the direction; purple over a dashed line: against it. Grey: not counted.</p></div>"
+        '<p style="margin:.2em 0;font-size:90%;line-height:1.4">In percent of the mean residual norm. '
+        "Orange over a solid line: along the direction; purple over a dashed line: against it. Grey: not counted.</p>"
+        "</div>"
     )
 
 

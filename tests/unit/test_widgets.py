@@ -299,7 +299,7 @@ def endless(monkeypatch):
     """Text without end, one piece whenever the test allows it."""
     gate = threading.Semaphore(0)
 
-    def side_by_side(subject, prompt, direction, strength):
+    def side_by_side(subject, prompt, direction, strength, tokens):
         for i in range(100_000):
             assert gate.acquire(timeout=30)
             yield "s" * i, "p" * i
@@ -413,7 +413,7 @@ def test_pad_labels_are_the_places_of_the_circumplex_scaled(vectors):
         assert np.corrcoef(mine, theirs)[0, 1] == pytest.approx(1)
     valence = {label["name"]: label["x"] for label in labels}
     assert valence["happy"] > 0.3 > -0.3 > valence["desperate"]
-    assert {(label["right"], label["up"]) for label in labels} <= {(r, u) for r in (-1, 1) for u in (-1, 0, 1)}
+    assert {tuple(label["side"]) for label in labels} <= {(r, u) for r in (-1, 1) for u in (-1, 0, 1)}
 
 
 def test_a_point_of_the_pad_is_where_the_text_comes_from(tiny, vectors):
