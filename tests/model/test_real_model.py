@@ -217,3 +217,19 @@ def test_steering_is_nnsights_intervention_at_every_step_token_for_token(subject
             assert generate(subject, prompt, steps) == theirs
     if layer == 19:  # a push at layer 5 need not change the likeliest words
         assert theirs != generate(subject, prompt, steps)
+
+
+def test_the_shipped_doses_are_what_the_model_writes_and_thinks(subject, vectors):
+    table = steering.shipped_doses()
+    some = table[table.perplexity.notna()].iloc[::301]
+    got = steering.judge(subject, vectors, 24, list(some.text), list(some.prompt))
+    exact = subject.dtype == torch.float32
+    for name in ("odds", "projection", "perplexity"):
+        assert np.corrcoef(got[name], some[name])[0, 1] > (0.999 if exact else 0.98)
+        if exact:
+            np.testing.assert_allclose(got[name], some[name], rtol=0.01, atol=0.02)
+    happy = table[(table.direction == "happy") & (table.strength == 0.25)].iloc[::4]
+    with steer(subject, vectors.direction("happy", 19), 0.25):
+        again = steering.sampled(subject, list(happy.prompt), list(happy.seed), steering.TOKENS)
+    # Sums round otherwise on other processors and in other company, and then a token may come out differently.
+    assert np.mean([a == b for a, b in zip(again, happy.text, strict=True)]) >= (0.8 if exact else 0.2)

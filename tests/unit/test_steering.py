@@ -93,6 +93,19 @@ def test_nested_steering_adds_up_and_each_ends_with_its_block(tiny, direction):
     torch.testing.assert_close(one[2], plain[2] + 5.0 * direction.vector)
 
 
+def test_what_others_hold_of_the_stream_is_not_overwritten(tiny, direction):
+    subject, kept = tiny(), []
+    plain = token_activations(subject, TEXT)
+    handle = subject.blocks[2].register_forward_hook(lambda module, args, output: kept.append(output))
+    try:
+        for positions in ("all", "generated", slice(1, 3)):
+            with steer(subject, direction, 1.0, positions):
+                token_activations(subject, TEXT)
+    finally:
+        handle.remove()
+    assert len(kept) == 3 and all(torch.equal(tensor[0], plain[2]) for tensor in kept)
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_the_model_is_as_before_after_an_exception(tiny, direction, error):
     subject = tiny()
@@ -299,3 +312,15 @@ def test_dose_and_response_gives_back_what_is_done_when_interrupted(tiny, vector
     calls[:] = [1, 1]
     table = dose_response(subject, vectors, sad, [0.1], 1, **options)
     assert len(table) == 0 and "perplexity" in table.columns
+
+
+def test_the_shipped_doses_hold_every_condition_and_their_measures_are_of_their_texts():
+    table = steering.shipped_doses()
+    kinds = table.groupby("kind").direction.nunique()
+    assert kinds.to_dict() == {"emotion": 6, "random": 20, "shuffled": 5, "all stories": 1, "unsteered": 1}
+    sizes = table.groupby(["kind", "direction", "strength"]).size()
+    assert len(sizes) == 32 * 4 + 1 and (sizes == 24).all()
+    assert set(table.prompt) == set(steering.OPENINGS) and not table.text.isna().any()
+    some = table.iloc[::29]
+    for name, values in text_measures(list(some.text)).items():
+        np.testing.assert_allclose(some[name], values, atol=6e-4)
