@@ -19,7 +19,7 @@ from jaxtyping import Float
 from emovec_lite.activations import length_batches, mean_from, pad_right, reading, tokenize
 from emovec_lite.errors import EmovecError, UnknownName
 from emovec_lite.generation import BATCH_TOKENS, perplexity, surprise, with_prompts, write
-from emovec_lite.geometry import residual, ridge_axis
+from emovec_lite.geometry import ridge_axis
 from emovec_lite.norms import ratings
 from emovec_lite.stories import DATA, Corpus, load_neutral, words_of
 from emovec_lite.vectors import Direction, EmotionVectors, centred_means, project_out, story_activations
@@ -140,14 +140,13 @@ def all_story_mean(vectors: EmotionVectors, like: Direction) -> Direction:
 def plane_direction(vectors: EmotionVectors, layer: int, valence: float, arousal: float) -> Direction:
     """A point of the valence-arousal plane as a direction of the length of (valence, arousal).
 
-    Each axis is the sum of all rated emotions' vectors, weighted by their human ratings (standardised; arousal with
-    valence partialled out). The two are made orthogonal, so that moving along one is not moving along the other.
+    Each axis is the sum of all rated emotions' vectors, weighted by their human ratings. The second is made
+    orthogonal to the first, which also takes out of arousal what goes with valence: moving up is not moving right.
     """
     import torch
 
     names = [name for name in vectors.emotions if not np.isnan(ratings([name], "valence")[0])]
-    human = ratings(names, "valence")
-    weights = np.stack([human - human.mean(), residual(ratings(names, "arousal"), human)])
+    weights = np.stack([ratings(names, scale) - ratings(names, scale).mean() for scale in ("valence", "arousal")])
     rows = vectors.at(layer)[[vectors.emotions.index(name) for name in names]]
     to_right, up = torch.tensor(weights, dtype=rows.dtype) @ rows
     to_right = to_right / to_right.norm()

@@ -110,8 +110,9 @@ def test_what_others_hold_of_the_stream_is_not_overwritten(tiny, direction):
 def test_the_model_is_as_before_after_an_exception(tiny, direction, error):
     subject = tiny()
     plain = token_activations(subject, TEXT)
-    with pytest.raises(error), steer(subject, direction, 1.0):
+    with pytest.raises(error), steer(subject, direction, 1.0, slice(0, 2)):
         raise error
+    assert not any(hooks for m in subject.hf.modules() for hooks in (m._forward_hooks, m._forward_pre_hooks))
     assert torch.equal(token_activations(subject, TEXT), plain)
 
 
@@ -278,7 +279,7 @@ def test_dose_and_response_is_a_row_a_text_with_one_unsteered_group(tiny, vector
     subject, happy = tiny(), vectors.direction("happy", 2)
     directions = {"emotion": [happy, vectors.direction("sad", 1)], "random": random_directions(happy, 2)}
     options = {"prompts": ("w1 w2", "w3"), "seeds": (0, 1, 2), "tokens": 6}
-    table = dose_response(subject, vectors, directions, [0.2, 0.4], judged_at=3, **options)
+    table = dose_response(subject, vectors, directions, [4.0, 12.0], judged_at=3, **options)
     assert len(table) == 6 * (1 + 4 * 2) and not table.text.isna().any()
     groups = table.groupby(["kind", "direction", "strength"], sort=False).size()
     assert (groups == 6).all() and groups.index[0] == ("unsteered", "unsteered", 0.0)
