@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 
-from emovec_lite.activations import token_activations, tokenize
+from emovec_lite.activations import mean_from, token_activations, tokenize
 from emovec_lite.course.checks import (
     Answer,
     Blank,
@@ -86,11 +86,21 @@ def compass(
 def check_push(answer: Answer) -> Iterator[str]:
     import torch
 
+    def run(direction: Direction, strength: float) -> Tensor:
+        hints = {(): "That is one number. The push is a vector: it has a direction.",
+                 (1, 3): "Without a batch dimension: one vector."}  # fmt: skip
+        before = direction.vector.clone()
+        got = answer.tensor(direction, strength, shape=(3,), axes="d_model", hints=hints)
+        expect(
+            torch.equal(direction.vector, before),
+            "You changed `direction.vector` itself, and the direction is used again. Work on a copy: `a = a * b` "
+            "instead of `a *= b`.",
+        )
+        return got
+
     yield "a vector"
     direction = Direction("toy", 3, torch.tensor([0.6, 0.0, -0.8]), 40.0)
-    hints = {(): "That is one number. The push is a vector: it has a direction.",
-             (1, 3): "Without a batch dimension: one vector."}  # fmt: skip
-    got = answer.tensor(direction, 0.25, shape=(3,), axes="d_model", hints=hints)
+    got = run(direction, 0.25)
     yield "strength x norm x direction"
     v = direction.vector
     agree(
@@ -108,34 +118,19 @@ def check_push(answer: Answer) -> Iterator[str]:
         "Not strength times residual_norm times direction.vector.",
     )  # fmt: skip
     yield "a push backwards and a push of nothing"
-    got = answer.tensor(direction, -0.5, shape=(3,), axes="d_model")
+    got = run(direction, -0.5)
     expect(not close(got, 20 * v), "A negative strength must push the other way: do not take its absolute value.")
     expect(close(got, -20 * v), "Right for a positive strength, wrong for a negative one.")
-    got = answer.tensor(direction, 0.0, shape=(3,), axes="d_model")
-    expect(close(got, 0 * v), "A strength of 0 must push nowhere.")
+    expect(close(run(direction, 0.0), 0 * v), "A strength of 0 must push nowhere.")
     yield "a sum of directions keeps its length"
     long = Direction("a + b", 3, torch.tensor([1.0, 2.0, 2.0]), 5.0)
-    got = answer.tensor(long, 1.0, shape=(3,), axes="d_model")
+    got = run(long, 1.0)
     expect(
         not close(got, 5 * long.vector / 3),
         "You made the vector unit length. Leave its length alone: `happy + proud` is longer than each, and is meant to "
         "push harder.",
     )
     expect(close(got, 5 * long.vector), "Wrong for a direction whose length is not 1.")
-
-
-def _written(
-    subject: Subject, prompt: str, steps: int, layer: int, vector: Tensor, positions="all", sign: float = 1.0
-) -> list[int]:
-    import torch
-
-    ids = torch.tensor(tokenize(subject, [prompt]), device=subject.device)
-    with library_steer(subject, Direction("check", layer, vector, 1.0), sign, positions), torch.inference_mode():
-        out = subject.hf.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=steps, min_new_tokens=steps, do_sample=False,
-            pad_token_id=subject.tokenizer.pad_token_id,
-        )  # fmt: skip
-    return out[0, ids.shape[1] :].tolist()
 
 
 def _shove(subject: Subject, layer: int, prompt: str, seed: int) -> Float[Tensor, " d_model"]:
@@ -147,76 +142,156 @@ def _shove(subject: Subject, layer: int, prompt: str, seed: int) -> Float[Tensor
     return (0.8 * norm * vector / vector.norm()).to(subject.device, subject.dtype)
 
 
+@contextlib.contextmanager
+def _as_before(subject: Subject, plain: Float[Tensor, "layer token d_model"], when: str) -> Iterator[None]:
+    """`NotYet` if the block leaves a hook on the model or changes what it gives for PROMPT, which was `plain`."""
+    import torch
+
+    with left_as_it_was(subject, when):
+        yield
+    expect(
+        torch.equal(token_activations(subject, PROMPT), plain),
+        f"The model is not what it was {when}, though no hook of yours is left on it. Whatever else you changed, change "
+        "it back. And go on with a new one: `subject = load_model()`.",
+    )
+
+
+def _greedy(
+    subject: Subject, prompt: str, written: Sequence[int], layer: int, edit: Callable[[Tensor], Tensor]
+) -> bool:
+    """Whether each id is the likeliest one after those before it, once `edit` has changed what block `layer` puts out.
+
+    One pass over the whole text tells, for what happens at a token does not depend on what follows it.
+    """
+    import torch
+
+    ids = tokenize(subject, [prompt])[0]
+    text = torch.tensor([[*ids, *written[:-1]]], device=subject.device)
+    hook = subject.blocks[layer].register_forward_hook(lambda module, args, output: edit(output))
+    with subject.lock, hook, torch.inference_mode():
+        logits = subject.hf(input_ids=text, use_cache=False).logits[0, len(ids) - 1 :].float()
+    chosen = logits[range(len(written)), written]
+    near = (1e-3 if subject.dtype == torch.float32 else 5e-2) * logits.std(dim=-1)  # ties fall either way
+    ends = subject.hf.generation_config.eos_token_id
+    if ends is not None:
+        logits[:, ends] = -torch.inf  # `min_new_tokens` forbids to end
+    return bool((logits.max(dim=-1).values - chosen <= near).all())
+
+
 @exercise("6.2", "Steer every step with nnsight", difficulty=4, importance=5, minutes=12, reference=generate_steered)
 def check_generate_steered(answer: Answer, subject: Subject) -> Iterator[str]:
     yield "the new tokens"
     steps, layer = 12, 2 * subject.n_layers // 3
     vector = _shove(subject, layer, PROMPT, seed=0)
-    prompt_length = len(tokenize(subject, [PROMPT])[0])
+    plain = token_activations(subject, PROMPT)
 
     def written(prompt: str, layer: int, vector: Tensor, steps: int) -> list[int]:
         try:
-            with left_as_it_was(subject):
+            with _as_before(subject, plain, "after your function returned"):
                 result = answer(subject, prompt, layer, vector, steps)
         except NotYet as problem:
             if "vanishes when the trace" in str(problem):
                 raise NotYet(
-                    f"{problem} And after an open-ended `tracer.iter[:]` no line runs any more: write "
-                    "`tracer.iter[:steps]`, and save `tracer.result` after the loop."
+                    f"{problem} And after an open-ended `tracer.iter[:]`, or one that waits for more steps than there "
+                    "are, no line runs any more: write `tracer.iter[:steps]`, and save `tracer.result` after the loop."
                 ) from problem
             raise
         if hasattr(result, "tolist"):
             result = result.tolist()
-        expect(not isinstance(result, str), "That is text. Return the ids of the new tokens: they can be compared.")
+        text = "That is text. Return the ids of the new tokens: they can be compared."
+        expect(not isinstance(result, str), text)
         expect(isinstance(result, (list, tuple)), f"Return a list of ids, not a {type(result).__name__}.")
-        if len(result) == 1 and isinstance(result[0], list):
-            raise NotYet("There is a batch dimension left: take text 0 of the batch.")
-        n = len(tokenize(subject, [prompt])[0])
         expect(
-            len(result) != n + steps,
-            f"You returned {n + steps} ids, the prompt's {n} among them. Return only the new ones.",
+            len(result) != 1 or not (isinstance(result[0], list) or getattr(result[0], "ndim", 0)),
+            "There is a batch dimension left: take text 0 of the batch.",
+        )
+        ids = tokenize(subject, [prompt])[0]
+        expect(
+            len(result) != len(ids) + steps,
+            f"You returned {len(result)} ids, the prompt's {len(ids)} among them. Return only the new ones.",
+        )
+        expect(
+            len(result) >= steps,
+            f"Expected {steps} new ids, got {len(result)}. (With `min_new_tokens=steps` the model does not end early.)",
         )
         expect(len(result) == steps, f"Expected {steps} new ids, got {len(result)}.")
-        return [int(i) for i in result]
+        expect(not any(isinstance(i, str) for i in result), text)
+        try:
+            result = [int(i) for i in result]
+        except (TypeError, ValueError, RuntimeError):
+            raise NotYet(f"Return a list of ids, not of {type(result[0]).__name__}s.") from None
+        expect(
+            all(0 <= i < subject.hf.config.get_text_config().vocab_size for i in result), "Those are no token ids."
+        )
+        begin = min(len(ids), steps)
+        expect(result[:begin] != ids[:begin], "Those begin with the prompt. Return the ids that come after it.")
+        return result
 
     got = written(PROMPT, layer, vector, steps)
     yield "steered at every step"
-    want = _written(subject, PROMPT, steps, layer, vector)
-    if got != want:
-        plain = _written(subject, PROMPT, steps, layer, vector, sign=0.0)
-        expect(got != plain, "Those are the tokens of the unsteered model: your edit did not arrive.")
-        mistakes = {
+    n = len(tokenize(subject, [PROMPT])[0])
+
+    def at(places, by: Tensor = vector) -> Callable[[Tensor], Tensor]:
+        def edit(output: Tensor) -> Tensor:
+            output = output.clone()
+            output[:, places] += by
+            return output
+
+        return edit
+
+    everywhere = at(slice(None))
+    if not _greedy(subject, PROMPT, got, layer, everywhere):
+        first = (
             "Only the first step was steered: without a loop over `tracer.iter[:steps]` an edit applies to the first "
-            "forward pass alone, and nnsight does not complain.": {"positions": slice(0, prompt_length)},
-            "You steered only the last position. During the first step that leaves out the rest of the prompt: steer "
-            "all positions, `.output[:]`.": {"positions": "generated"},
-            "You subtracted the vector.": {"sign": -1.0},
-        }
-        for message, options in mistakes.items():
-            expect(got != _written(subject, PROMPT, steps, layer, vector, **options), message)
-        # All but the first step: what is written after the prompt, without the prompt.
-        expect(
-            got != _written(subject, PROMPT, steps, layer, vector, positions=slice(prompt_length, None)),
-            "The first step, in which the prompt is read, was left out.",
+            "forward pass alone, and nnsight does not complain."
         )
-        for other in (layer - 1, layer + 1):
-            expect(
-                got != _written(subject, PROMPT, steps, other, vector),
-                f"Asked to steer layer {layer}, you steered layer {other}.",
-            )
-        raise NotYet("Steered, but these are not the tokens that steering every step at every position gives.")
+        mistakes = [
+            ("Those are the tokens of the unsteered model: your edit did not arrive. Change `….output[:]` in place with "
+             "`+=`, or assign to `….output`.", lambda output: output),
+            (first, at(slice(0, n))),
+            (f"{first} And all positions are wanted, not the last one only.", at([n - 1])),
+            ("You steered only the last position. During the first step that leaves out the rest of the prompt: steer "
+             "all positions, `.output[:]`.", at(slice(n - 1, None))),
+            ("You steered only position 0 of each step, which in the first step leaves out most of the prompt: steer "
+             "all positions, `.output[:]`.", at([0, *range(n, n + steps - 1)])),
+            ("The first step, in which the prompt is read, was left out.", at(slice(n, None))),
+            ("The last step was left out: `tracer.iter[:steps]` counts up to steps - 1 by itself.",
+             at(slice(0, n + steps - 2))),
+            ("You subtracted the vector.", at(slice(None), -vector)),
+            ("You put the vector in the residual's place. Add it: `+=`.", lambda output: 0 * output + vector),
+            ("You steered with a vector of length 1. Take it as it comes: its length is the strength of the push.",
+             at(slice(None), vector / vector.norm())),
+        ]  # fmt: skip
+        for message, edit in mistakes:
+            expect(not _greedy(subject, PROMPT, got, layer, edit), message)
+        expect(
+            not _greedy(subject, PROMPT, got, layer - 1, everywhere),
+            f"Those are the tokens of steering layer {layer - 1}, and layer {layer} was asked for. What a block "
+            "*receives*, its `.input`, is layer - 1; layer l is the `.output` of block l.",
+        )
+        expect(
+            not _greedy(subject, PROMPT, got, layer + 1, everywhere),
+            f"Asked to steer layer {layer}, you steered layer {layer + 1}. Layer l is the output of `layers[l]`.",
+        )
+        raise NotYet(
+            "Steered, but these are not the tokens that steering every step at every position gives. (Did you leave out "
+            "`do_sample=False`? Is the vector added once a step, and as it is?)"
+        )
     yield "another prompt, layer and number of steps"
     layer, steps = layer - 3 if subject.n_layers > 6 else layer - 1, 7
     vector = _shove(subject, layer, OTHER_PROMPT, seed=1)
-    got = written(OTHER_PROMPT, layer, vector, steps)
     expect(
-        got == _written(subject, OTHER_PROMPT, steps, layer, vector),
+        _greedy(subject, OTHER_PROMPT, written(OTHER_PROMPT, layer, vector, steps), layer, at(slice(None), vector)),
         "Right for one prompt, layer and length, and wrong for others: does your function use all of its arguments?",
     )
 
 
 class Broken(Exception):
     """What the check raises inside the learner's `with` block."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The same as if somebody had interrupted the cell."""
 
 
 @exercise("6.3", "Your own `with` block", difficulty=3, importance=5, minutes=10, reference=adding)
@@ -226,91 +301,115 @@ def check_adding(answer: Answer, subject: Subject) -> Iterator[str]:
     yield "a context manager"
     layer = subject.n_layers // 2
     vector, other = (_shove(subject, layer, PROMPT, seed) for seed in (0, 1))
+    patch, other_patch = vector.float().cpu().clone(), other.float().cpu().clone()
     plain = token_activations(subject, PROMPT)
 
-    def within(vector: Tensor, act: Callable, layer: int = layer):
-        """What `act` gives inside the learner's block; nothing may be left on the model."""
-        with left_as_it_was(subject, "after the `with` block"):
-            manager = answer(subject, layer, vector)
-            expect(
-                not hasattr(manager, "remove"),
-                "You return the hook's handle. Then whoever calls must remember to remove it. `yield` inside "
-                "`try: … finally: handle.remove()`, and put `@contextmanager` above `def`.",
-            )
-            expect(
-                not inspect.isgenerator(manager),
-                "A bare generator is no `with` block: put `@contextmanager` (from contextlib) above `def`.",
-            )
-            expect(
-                hasattr(manager, "__enter__") and hasattr(manager, "__exit__"),
-                f"`{answer.name}(…)` should be usable in a `with`, and returned a {type(manager).__name__}. Put "
-                "`@contextmanager` above `def`, and `yield` where the block is to run.",
-            )
+    def manager(layer: int, vector: Tensor):
+        made = answer(subject, layer, vector)
+        expect(
+            not hasattr(made, "remove"),
+            "You return the hook's handle, and the hook is on from the call on, `with` or no `with`. `yield` inside "
+            "`try: … finally: handle.remove()`, and put `@contextmanager` above `def`.",
+        )
+        expect(
+            not inspect.isgenerator(made),
+            "A bare generator is no `with` block: put `@contextmanager` (from contextlib) above `def`.",
+        )
+        expect(
+            hasattr(type(made), "__enter__") and hasattr(type(made), "__exit__"),
+            f"`{answer.name}(…)` should be usable in a `with`, and returned a {type(made).__name__}. Put "
+            "`@contextmanager` above `def`, and `yield` where the block is to run.",
+        )
+        return made
+
+    def within(act: Callable, *pushes: tuple[int, Tensor], when: str = "after the `with` block"):
+        """What `act` gives inside the learner's blocks, one in the other; or the check's own error that it raised."""
+        found = None
+        with _as_before(subject, plain, when):
             try:
-                with manager:
-                    return act()
+                with contextlib.ExitStack() as stack:
+                    for made in [manager(*push) for push in pushes]:
+                        stack.enter_context(made)
+                    found = act()
+            except (Broken, Interrupted) as stop:
+                found = stop
+            except NotYet:
+                raise
             except NotImplementedError as error:
-                if str(error).startswith("exercise "):
+                if not str(error) or str(error).startswith("exercise "):
                     raise Blank from error
                 raise NotYet(f"`{answer.name}` raised NotImplementedError: {error}") from error
-            except (Broken, NotYet):
-                raise
             except Exception as error:
-                raise NotYet(f"`with {answer.name}(…)` raised {type(error).__name__}: {error}") from error
+                why = f"`with {answer.name}(…)` raised {type(error).__name__}: {error}."
+                if "iterator" in str(error) or "didn't yield" in str(error):
+                    why += " No `yield` was reached: it stands where the block is to run."
+                elif "has no attribute" in str(error) or "must be Tensor" in str(error):
+                    why += " What a block puts out is a tensor, and so must be what the hook returns."
+                raise NotYet(why) from error
+        expect(
+            found is not None,
+            "An error inside the block disappeared: your block swallows it. Clean up in `finally:`, without `except:`.",
+        )
+        return found
 
-    got = within(vector, lambda: token_activations(subject, PROMPT))
+    def added(got: Tensor, plain: Tensor, by: Tensor) -> bool:
+        return close(got - plain, by.expand_as(plain), 1e-3 if subject.dtype == torch.float32 else 3e-2)
+
+    got = within(lambda: token_activations(subject, PROMPT), (layer, vector))
     yield "original + vector at that layer"
-    patch = vector.float().cpu()
-    tolerance = 1e-3 if subject.dtype == torch.float32 else 3e-2
-    if not close(got[layer] - plain[layer], patch.expand_as(plain[layer]), tolerance):
+    here, was = got[layer], plain[layer]
+    if not added(here, was, patch):
         expect(
             not torch.equal(got, plain),
             "Nothing changed. What a hook *returns* takes the place of the block's output: return `output + vector`.",
         )
-        earlier = [i for i in range(layer) if not torch.equal(got[i], plain[i])]
+        with library_steer(subject, Direction("check", layer - 1, vector, 1.0), 1.0):
+            before = token_activations(subject, PROMPT)
         expect(
-            not earlier,
-            f"Layer {earlier[0] if earlier else 0} changed already, and layer {layer} was asked for: an edit of what a "
-            "block *receives* is an edit of the layer before. Use a forward hook, which sees the output.",
+            not close(here, before[layer]),
+            f"You steered what block {layer} *receives*, which is layer {layer - 1}. Use a forward hook on block "
+            f"{layer}, which sees the output.",
         )
         expect(
-            not close(got[layer], patch.expand_as(plain[layer]), tolerance),
-            "You put the vector in the residual's place. Add it: `output + vector`.",
+            not torch.equal(here, was),
+            f"Layer {layer} is as it was, and a later one changed. Layer l is the output of `subject.blocks[l]`.",
         )
-        expect(not close(got[layer] - plain[layer], -patch.expand_as(plain[layer]), tolerance), "You subtracted it.")
-        moved = [(got[layer, i] - plain[layer, i]).norm() > 0.1 * patch.norm() for i in range(len(got[layer]))]
+        expect(torch.equal(got[:layer], plain[:layer]), f"A layer before {layer} changed already.")
+        expect(
+            not added(here, 0 * was, patch), "You put the vector in the residual's place. Add it: `output + vector`."
+        )
+        times = float(((here - was).mean(dim=0) @ patch) / (patch @ patch))
+        expect(not added(here, was, -patch), "You subtracted the vector.")
+        expect(
+            not added(here, was, times * patch),
+            f"You added {times:.3g} times the vector. Add it once, and as it is: its length is the strength of the push.",
+        )
+        moved = [bool((a - b).norm() > 0.1 * patch.norm()) for a, b in zip(here, was, strict=True)]
         expect(all(moved), f"Only {sum(moved)} of {len(moved)} tokens were steered. Steer all of them.")
         raise NotYet(f"At layer {layer} the residual is not the original plus the vector.")
     expect(torch.equal(got[:layer], plain[:layer]), "An earlier layer changed.")
-    yield "gone when the block ends"
-    expect(torch.equal(token_activations(subject, PROMPT), plain), "After the block the model is not what it was.")
-    yield "gone after an error in the block"
+    expect(torch.equal(vector.float().cpu(), patch), "You changed the vector itself. Work on a copy.")
+    yield "gone after an error or an interruption"
 
-    def fail():
-        raise Broken
+    def stop(error: type[BaseException]):
+        raise error
 
-    try:
-        with left_as_it_was(subject, "when the block ended with an error"):
-            within(vector, fail)
-        swallowed = True
-    except Broken:
-        swallowed = False
-    expect(
-        not swallowed,
-        "An error inside the block disappeared: your block swallows it. Clean up in `finally:`, without `except:`.",
-    )
+    within(lambda: stop(Broken), (layer, vector), when="when the block ended with an error")
+    within(lambda: stop(Interrupted), (layer, vector), when="when the block was interrupted")
     yield "two blocks, one inside the other"
-    both = within(vector, lambda: within(other, lambda: token_activations(subject, PROMPT)))
+    both = within(lambda: token_activations(subject, PROMPT), (layer, vector), (layer, other))
+    expect(added(both[layer], was, patch + other_patch), "One block inside another must add both vectors.")
+    yield "another layer, and two texts at once"
+    texts = tokenize(subject, [PROMPT, OTHER_PROMPT])
+    means = [mean_from(subject, texts, [0, 0]).blocks]
+    means.append(within(lambda: mean_from(subject, texts, [0, 0]).blocks, (layer + 1, vector)))
+    one, two = (added(means[1][i, layer + 1], means[0][i, layer + 1], patch) for i in range(2))
     expect(
-        close(both[layer] - plain[layer], (patch + other.float().cpu()).expand_as(plain[layer]), tolerance),
-        "One block inside another must add both vectors.",
+        one == two,
+        "Of two texts in a batch only one was steered rightly. `output[0]` is the first text of the batch: add to all of "
+        "`output`.",
     )
-    yield "another layer"
-    got = within(vector, lambda: token_activations(subject, PROMPT), layer=layer + 1)
-    expect(
-        close(got[layer + 1] - plain[layer + 1], patch.expand_as(plain[layer]), tolerance),
-        "Right for one layer, wrong for another.",
-    )
+    expect(one, "Right for one layer and one text, wrong for others.")
 
 
 @exercise("6.4", "Own word against the others", difficulty=2, importance=5, minutes=8, reference=diagonal_gap)
