@@ -30,6 +30,11 @@ def vectors():
     return make(np.stack([planted(s, seed=i, d=32) for i, s in enumerate((0, 2, 4, 8))], axis=1))
 
 
+@pytest.fixture(autouse=True)
+def short_texts(monkeypatch):
+    monkeypatch.setattr(widgets, "TOKENS", 16)
+
+
 def until(true, seconds=30):
     """Wait for what a worker thread will do."""
     deadline = time.monotonic() + seconds
@@ -270,7 +275,7 @@ def test_the_panel_shows_both_texts_and_their_perplexities(tiny, vectors):
     panel.area.observe(lambda change: drawn.append(change["new"]), "value")
     panel.generate.click()
     shown = panel.finish()
-    *_, texts = widgets.side_by_side(subject, PROMPT, vectors.direction("afraid", 2), 0.6)
+    *_, texts = widgets.side_by_side(subject, PROMPT, vectors.direction("afraid", 2), 0.6, widgets.TOKENS)
     columns = {"steered: afraid, strength +0.60, layer 2": texts[0], "unsteered": texts[1]}
     found = dict(zip(("steered", "unsteered"), perplexity(subject, texts, [PROMPT] * 2), strict=True))
     assert shown.startswith(widgets.columns_html(PROMPT, columns)) and "Finished." in shown
@@ -287,7 +292,7 @@ def test_the_panel_adds_two_emotions_to_one_direction_of_length_one(tiny, vector
     panel.emotion.value, panel.second.value, panel.layer.value, panel.strength.value = "happy", "calm", 1, -0.6
     panel.generate.click()
     assert "steered: happy + calm, strength -0.60, layer 1" in panel.finish()
-    ((_, prompt, direction, strength),) = seen
+    ((_, prompt, direction, strength, _),) = seen
     expected = (vectors.direction("happy", 1) + vectors.direction("calm", 1)).unit()
     assert prompt == PROMPT and strength == -0.6 and direction.layer == 1
     torch.testing.assert_close(direction.vector, expected.vector)
