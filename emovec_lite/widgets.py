@@ -388,7 +388,7 @@ def token_heat_map(
 
     style, wide = {"description_width": "8em"}, {"width": "32em", "max_width": "98%"}
     passage = ipywidgets.Textarea(
-        value=text, description="text", rows=5, continuous_update=False, style=style, layout=wide
+        value=text, description="text", rows=6, continuous_update=False, style=style, layout=wide
     )
     names = ipywidgets.Dropdown(
         options=vectors.emotions, value=emotion, description="emotion", style=style, layout=wide

@@ -463,6 +463,27 @@ def test_a_new_point_stops_the_text_and_starts_anew(tiny, vectors, monkeypatch):
     until(lambda: threading.active_count() == before)
 
 
+def test_a_new_text_waits_until_the_old_one_has_stopped(tiny, vectors, monkeypatch):
+    gate, log = threading.Semaphore(0), []
+
+    def continued(subject, prompt, direction, strength, tokens):
+        log.append(f"begins: {direction.name}")
+        assert gate.acquire(timeout=30)
+        log.append(f"ends: {direction.name}")
+        yield direction.name
+
+    monkeypatch.setattr(widgets, "continued", continued)
+    pad, area = widgets.circumplex_pad(tiny(), vectors, 2, PROMPT).children
+    pad.point = [1.0, 0.0]
+    until(lambda: log)
+    pad.point = [0.0, 1.0]
+    time.sleep(0.2)  # time enough to begin, were it not to wait
+    gate.release(2)
+    until(lambda: "Finished." in area.value)
+    old, new = "valence +1.00, arousal +0.00", "valence +0.00, arousal +1.00"
+    assert log == [f"begins: {old}", f"ends: {old}", f"begins: {new}", f"ends: {new}"]
+
+
 def test_the_pad_tells_what_went_wrong(tiny, vectors):
     pad, area = widgets.circumplex_pad(tiny(), vectors, 2, "  ").children
     pad.point = [0.5, 0.5]
