@@ -176,7 +176,7 @@ class Pad:
         self.svg.scroll_into_view_if_needed()
         box = self.svg.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        scale = box["width"] / PAD_SIZE[0]
+        scale = (box["width"] - 2) / PAD_SIZE[0]  # without its border
         return x + valence * PAD_REACH[0] * scale, y - arousal * PAD_REACH[1] * scale
 
     def stands(self, words):
