@@ -203,7 +203,7 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
             yield columns(state) + status_html(said, note) + perplexity_html(found)
 
         def ready() -> None:
-            generate.disabled, stop.disabled = False, True
+            stop.disabled, generate.disabled = True, False
 
         live.start(steps, lambda state: columns(state) + status_html("Writing.", note), end, ready)
 

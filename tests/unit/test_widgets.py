@@ -284,7 +284,7 @@ def test_the_panel_shows_both_texts_and_their_perplexities(tiny, vectors):
     found = dict(zip(("steered", "unsteered"), perplexity(subject, texts, [PROMPT] * 2), strict=True))
     assert shown.startswith(widgets.columns_html(PROMPT, columns)) and "Finished." in shown
     assert shown.endswith(widgets.perplexity_html(found))
-    assert len(drawn) > 20  # it streams
+    assert len(drawn) > 20 and drawn[0].count("</i></div>") == 2  # it streams, from nothing on
     assert panel.stop.disabled and not hooks(subject)
 
 
