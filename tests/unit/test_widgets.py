@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from emovec_lite import plots, widgets
+from emovec_lite import evaluation, plots, widgets
 from emovec_lite.activations import token_activations
 from emovec_lite.errors import ActivationError, EmovecError, UnknownName
 from emovec_lite.evaluation import token_projections
@@ -204,6 +204,36 @@ def test_projections_at_the_extremes(tiny, vectors):
         token_projections(tiny(), vectors, "w1", "happily", 0)
     with pytest.raises(UnknownName, match="layer"):
         token_projections(tiny(), vectors, "w1", "happy", 9)
+
+
+@pytest.fixture
+def bytewise(tiny):
+    """A subject whose tokens are single bytes: a letter may take four of them, as in the real model."""
+    from dataclasses import replace
+
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(alphabet)}, merges=[]))
+    core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    return replace(tiny(), tokenizer=PreTrainedTokenizerFast(tokenizer_object=core))
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [("a🐕b", ["a", "", "", "", "🐕", "b"]), ("é", ["", "é"]), ("x\ufffd", ["x", "", "", "\ufffd"]), ("\n", ["\n"])],
+)
+def test_letters_of_several_tokens_are_whole(bytewise, vectors, monkeypatch, text, pieces):
+    monkeypatch.setattr(evaluation, "token_activations", lambda subject, text: torch.ones(4, len(pieces), 32))
+    tokens, values = token_projections(bytewise, vectors, text, "happy", 0)
+    assert tokens == pieces and len(values) == len(pieces)
+
+
+def test_a_prompt_is_not_cut_inside_a_letter(bytewise):
+    for n in (1, 2, 3, 4):
+        assert widgets.last_tokens(bytewise, "ab🐕", n)[0] == "🐕"
+    assert widgets.last_tokens(bytewise, "ab🐕", 5)[0] == "b🐕"
 
 
 def luminance(rgb):
