@@ -80,9 +80,7 @@ function render({ model, el }) {
   }
 
   function follow(event) {
-    const box = svg.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * width;
-    const y = ((event.clientY - box.top) / box.height) * height;
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
     move([(x - width / 2) / right, (height / 2 - y) / up]);
   }
 

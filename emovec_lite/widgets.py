@@ -22,18 +22,14 @@ from emovec_lite.generation import perplexity, stream
 from emovec_lite.norms import ratings
 from emovec_lite.plots import as_html, circumplex, circumplex_places, name_sides
 from emovec_lite.steering import plane_direction, steer
-from emovec_lite.vectors import Direction, EmotionVectors
 
 if TYPE_CHECKING:
     import ipywidgets
 
     from emovec_lite.models import Subject
+    from emovec_lite.vectors import Direction, EmotionVectors
 
 PROMPT = "The bus broke down, and she"
-PASSAGE = (
-    "The letter had come on Monday. She read it twice, and then her hands began to shake. By Friday all was well "
-    "again: her brother was safe, and they laughed about it until midnight."
-)
 WINDOW = 256  # tokens of a prompt that are used: more would keep a laptop waiting for the first word
 TOKENS = 60  # that are written
 PAD_STRENGTH = 0.3  # of a point at distance 1 from the centre
@@ -65,7 +61,9 @@ def layer_explorer(vectors: EmotionVectors, layer: int) -> ipywidgets.VBox:
 # --- Steered beside unsteered ----------------------------------------------------------------------------
 
 
-def continued(subject: Subject, prompt: str, direction: Direction, strength: float, tokens: int) -> Iterator[str]:
+def continued(
+    subject: Subject, prompt: str, direction: Direction, strength: float, tokens: int = TOKENS
+) -> Iterator[str]:
     """Continue a prompt under steering; what is written so far, after every piece.
 
     The model is steered only while a piece is being made, so that others can use it in between.
@@ -205,7 +203,7 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
             yield columns(state) + status_html(said, note) + perplexity_html(found)
 
         def ready() -> None:
-            generate.disabled, stop.disabled = False, True
+            stop.disabled, generate.disabled = True, False
 
         live.start(steps, lambda state: columns(state) + status_html("Writing.", note), end, ready)
 
@@ -380,15 +378,13 @@ def sentence(error: Exception) -> str:
 # --- A text as a heat map --------------------------------------------------------------------------------
 
 
-def token_heat_map(
-    subject: Subject, vectors: EmotionVectors, text: str = PASSAGE, emotion: str = "afraid", layer: int = 19
-) -> ipywidgets.VBox:
+def token_heat_map(subject: Subject, vectors: EmotionVectors, text: str, emotion: str, layer: int) -> ipywidgets.VBox:
     """A text, each token shaded by how far it lies along an emotion's direction (`evaluation.token_projections`)."""
     import ipywidgets
 
     style, wide = {"description_width": "8em"}, {"width": "32em", "max_width": "98%"}
     passage = ipywidgets.Textarea(
-        value=text, description="text", rows=5, continuous_update=False, style=style, layout=wide
+        value=text, description="text", rows=6, continuous_update=False, style=style, layout=wide
     )
     names = ipywidgets.Dropdown(
         options=vectors.emotions, value=emotion, description="emotion", style=style, layout=wide

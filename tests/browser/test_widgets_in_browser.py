@@ -9,6 +9,10 @@ from emovec_lite.models import fetch
 from emovec_lite.widgets import PAD_REACH, PAD_SIZE
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
+PASSAGE = (
+    "The letter had come on Monday. She read it twice, and then her hands began to shake. By Friday all was well "
+    "again: her brother was safe, and they laughed about it until midnight."
+)
 SETUP = """from emovec_lite import load_or_compute
 from emovec_lite import widgets
 from emovec_lite.course.quizzes import quiz
@@ -19,7 +23,7 @@ CELLS = [
     "widgets.layer_explorer(vectors, 19)",
     "widgets.steering_panel(subject, vectors, 19)",
     "widgets.circumplex_pad(subject, vectors, 19)",
-    "widgets.token_heat_map(subject, vectors)",
+    f"widgets.token_heat_map(subject, vectors, {PASSAGE!r}, 'afraid', 19)",
     'quiz("02")',
     f"""# What a hostile model would write.
 import ipywidgets
@@ -176,7 +180,7 @@ class Pad:
         self.svg.scroll_into_view_if_needed()
         box = self.svg.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        scale = box["width"] / PAD_SIZE[0]
+        scale = (box["width"] - 2) / PAD_SIZE[0]  # without its border
         return x + valence * PAD_REACH[0] * scale, y - arousal * PAD_REACH[1] * scale
 
     def stands(self, words):

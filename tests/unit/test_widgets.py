@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from emovec_lite import plots, widgets
+from emovec_lite import evaluation, plots, widgets
 from emovec_lite.activations import token_activations
 from emovec_lite.errors import ActivationError, EmovecError, UnknownName
 from emovec_lite.evaluation import token_projections
 from emovec_lite.generation import generate, perplexity
+from emovec_lite.norms import ratings
 from emovec_lite.steering import plane_direction, steer
 from tests.unit.test_geometry import EMOTIONS, make, planted
 
@@ -28,6 +29,11 @@ HOSTILE = "<script>alert(1)</script> & \"<img src=x onerror='alert(2)'>\""
 @pytest.fixture
 def vectors():
     return make(np.stack([planted(s, seed=i, d=32) for i, s in enumerate((0, 2, 4, 8))], axis=1))
+
+
+@pytest.fixture(autouse=True)
+def short_texts(monkeypatch):
+    monkeypatch.setattr(widgets, "TOKENS", 16)
 
 
 def until(true, seconds=30):
@@ -200,6 +206,36 @@ def test_projections_at_the_extremes(tiny, vectors):
         token_projections(tiny(), vectors, "w1", "happy", 9)
 
 
+@pytest.fixture
+def bytewise(tiny):
+    """A subject whose tokens are single bytes: a letter may take four of them, as in the real model."""
+    from dataclasses import replace
+
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(alphabet)}, merges=[]))
+    core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    return replace(tiny(), tokenizer=PreTrainedTokenizerFast(tokenizer_object=core))
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [("a🐕b", ["a", "", "", "", "🐕", "b"]), ("é", ["", "é"]), ("x\ufffd", ["x", "", "", "\ufffd"]), ("\n", ["\n"])],
+)
+def test_letters_of_several_tokens_are_whole(bytewise, vectors, monkeypatch, text, pieces):
+    monkeypatch.setattr(evaluation, "token_activations", lambda subject, text: torch.ones(4, len(pieces), 32))
+    tokens, values = token_projections(bytewise, vectors, text, "happy", 0)
+    assert tokens == pieces and len(values) == len(pieces)
+
+
+def test_a_prompt_is_not_cut_inside_a_letter(bytewise):
+    for n in (1, 2, 3, 4):
+        assert widgets.last_tokens(bytewise, "ab🐕", n)[0] == "🐕"
+    assert widgets.last_tokens(bytewise, "ab🐕", 5)[0] == "b🐕"
+
+
 def luminance(rgb):
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(rgb) / 255]
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
@@ -232,8 +268,8 @@ def test_heat_maps_of_next_to_nothing(values):
 
 
 def test_parts_of_letters_and_line_breaks_are_seen():
-    found = Elements(widgets.heat_html(["a", "", "🐕", "\n"], np.array([np.nan, 1.0, 2.0, 3.0])))
-    assert "·" in found.text and "🐕" in found.text and "↵\n" in found.text
+    source = widgets.heat_html(["a", "", "🐕", "\n"], np.array([np.nan, 1.0, 2.0, 3.0]))
+    assert '">·<' in source and '">🐕<' in source and '">↵\n<' in source
 
 
 def test_the_heat_map_follows_its_controls(tiny, vectors):
@@ -241,8 +277,11 @@ def test_the_heat_map_follows_its_controls(tiny, vectors):
     text, emotion, layer, picture = box.children
     assert not text.continuous_update and not layer.continuous_update
     assert picture.value == widgets.heat_html(*token_projections(tiny(), vectors, "w1 w2 w3", "happy", 1))
-    emotion.value, layer.value, text.value = "afraid", 3, "w5 w6"
-    assert picture.value == widgets.heat_html(*token_projections(tiny(), vectors, "w5 w6", "afraid", 3))
+    for control, value in ((emotion, "afraid"), (layer, 3), (text, "w5 w6")):
+        control.value = value
+        now = token_projections(tiny(), vectors, text.value, emotion.value, layer.value)
+        assert picture.value == widgets.heat_html(*now)
+    assert len(now[0]) == 2
     text.value = " "
     assert "write a few words" in picture.value and "Traceback" not in picture.value
     text.value = " ".join(["w1"] * 2000)  # the tiny model takes 128
@@ -270,12 +309,12 @@ def test_the_panel_shows_both_texts_and_their_perplexities(tiny, vectors):
     panel.area.observe(lambda change: drawn.append(change["new"]), "value")
     panel.generate.click()
     shown = panel.finish()
-    *_, texts = widgets.side_by_side(subject, PROMPT, vectors.direction("afraid", 2), 0.6)
+    *_, texts = widgets.side_by_side(subject, PROMPT, vectors.direction("afraid", 2), 0.6, widgets.TOKENS)
     columns = {"steered: afraid, strength +0.60, layer 2": texts[0], "unsteered": texts[1]}
     found = dict(zip(("steered", "unsteered"), perplexity(subject, texts, [PROMPT] * 2), strict=True))
     assert shown.startswith(widgets.columns_html(PROMPT, columns)) and "Finished." in shown
     assert shown.endswith(widgets.perplexity_html(found))
-    assert len(drawn) > 20  # it streams
+    assert len(drawn) > 20 and drawn[0].count("</i></div>") == 2  # it streams, from nothing on
     assert panel.stop.disabled and not hooks(subject)
 
 
@@ -287,7 +326,7 @@ def test_the_panel_adds_two_emotions_to_one_direction_of_length_one(tiny, vector
     panel.emotion.value, panel.second.value, panel.layer.value, panel.strength.value = "happy", "calm", 1, -0.6
     panel.generate.click()
     assert "steered: happy + calm, strength -0.60, layer 1" in panel.finish()
-    ((_, prompt, direction, strength),) = seen
+    ((_, prompt, direction, strength, _),) = seen
     expected = (vectors.direction("happy", 1) + vectors.direction("calm", 1)).unit()
     assert prompt == PROMPT and strength == -0.6 and direction.layer == 1
     torch.testing.assert_close(direction.vector, expected.vector)
@@ -409,8 +448,8 @@ def test_pad_labels_are_the_places_of_the_circumplex_scaled(vectors):
     assert r_valence > 0.8
     xy = np.array([[label["x"], label["y"]] for label in labels])
     np.testing.assert_allclose(np.abs(xy).max(axis=0), 1)
-    for mine, theirs in zip(xy.T, points.T, strict=True):
-        assert np.corrcoef(mine, theirs)[0, 1] == pytest.approx(1)
+    from_centre = points - [ratings(names, "valence").mean(), 0]
+    np.testing.assert_allclose(xy * np.abs(from_centre).max(axis=0), from_centre)
     valence = {label["name"]: label["x"] for label in labels}
     assert valence["happy"] > 0.3 > -0.3 > valence["desperate"]
     assert {tuple(label["side"]) for label in labels} <= {(r, u) for r in (-1, 1) for u in (-1, 0, 1)}
@@ -456,6 +495,27 @@ def test_a_new_point_stops_the_text_and_starts_anew(tiny, vectors, monkeypatch):
     monkeypatch.setattr(widgets, "continued", lambda *a: iter(["end"]))
     gate.release(100_000)
     until(lambda: threading.active_count() == before)
+
+
+def test_a_new_text_waits_until_the_old_one_has_stopped(tiny, vectors, monkeypatch):
+    gate, log = threading.Semaphore(0), []
+
+    def continued(subject, prompt, direction, strength, tokens):
+        log.append(f"begins: {direction.name}")
+        assert gate.acquire(timeout=30)
+        log.append(f"ends: {direction.name}")
+        yield direction.name
+
+    monkeypatch.setattr(widgets, "continued", continued)
+    pad, area = widgets.circumplex_pad(tiny(), vectors, 2, PROMPT).children
+    pad.point = [1.0, 0.0]
+    until(lambda: log)
+    pad.point = [0.0, 1.0]
+    time.sleep(0.2)  # time enough to begin, were it not to wait
+    gate.release(2)
+    until(lambda: "Finished." in area.value)
+    old, new = "valence +1.00, arousal +0.00", "valence +0.00, arousal +1.00"
+    assert log == [f"begins: {old}", f"ends: {old}", f"begins: {new}", f"ends: {new}"]
 
 
 def test_the_pad_tells_what_went_wrong(tiny, vectors):
