@@ -43,9 +43,9 @@ print(f"layer {layer} of {subject.n_layers}; a residual there is {afraid.residua
 # %% [markdown]
 # ## How hard is a push?
 #
-# To steer is to add a vector to the residual stream while the model runs. An emotion vector gives the direction. But how
-# *much* of it? Papers and blog posts name coefficients: 4, 10, 300. Without a unit such a number says nothing. Here is the
-# length of an average residual, layer by layer.
+# To steer is to add a vector to the residual stream while the model runs. An emotion vector gives the direction. But
+# how *much* of it? Papers and blog posts name coefficients: 4, 10, 300. Without a unit such a number says nothing. Here
+# is the length of an average residual, layer by layer.
 #
 # **Predict** what adding a vector of length 4 would do at layer 0, and what at the last layer.
 
@@ -61,14 +61,14 @@ print(f"4 is {4 / norms[0]:.2f} of a residual at layer {first}, and {4 / norms[-
 
 # %% [markdown]
 # A push that is a good part of a residual at one layer is nothing at another, and between models it differs far more:
-# in some, residuals are tens of thousands long. So this course counts, as Sofroniew et al. 2026 do, in **fractions of the
-# mean residual norm**: strength 0.25 is a push a quarter as long as the residuals at that layer.
+# in some, residuals are tens of thousands long. So this course counts, as Sofroniew et al. 2026 do, in **fractions of
+# the mean residual norm**: strength 0.25 is a push a quarter as long as the residuals at that layer.
 
 # %% [markdown]
 # {{exercise 6.1}}
 #
-# Write `push(direction, strength)`: the vector to add. A `Direction` has a `.vector` (of length 1, unless you have added or
-# scaled directions) and the mean norm at its layer, `.residual_norm`.
+# Write `push(direction, strength)`: the vector to add. A `Direction` has a `.vector` (of length 1, unless you have
+# added or scaled directions) and the mean norm at its layer, `.residual_norm`.
 #
 # <details><summary>Hint 1</summary>
 # Three factors, nothing else.
@@ -90,8 +90,9 @@ push = check("6.1", push)
 # %% [markdown]
 # ## While the model writes
 #
-# In chapter 01 you edited one forward pass. To write a text the model makes many: one reads the prompt and gives the first
-# new token; then one for each token. nnsight's `generate` runs them all. An edit inside it looks the same as before.
+# In chapter 01 you edited one forward pass. To write a text the model makes many: one reads the prompt and gives the
+# first new token; then one for each token. nnsight's `generate` runs them all. An edit inside it looks the same as
+# before.
 #
 # **Predict:** we add the vector once, as in a trace. Which of the new tokens will differ from the unsteered ones?
 
@@ -115,30 +116,30 @@ print("unsteered:", written_by(lambda tracer: None))
 print("one step: ", written_by(add_once))
 
 # %% [markdown]
-# The edit was made in the *first* pass only, over the prompt, and nnsight says nothing about it. It is the commonest way to
-# steer less than one thinks. (What it did in that pass stays in the model's cache, so the later tokens are not quite the
-# unsteered ones.) To edit every pass, loop over the steps:
+# The edit was made in the *first* pass only, over the prompt, and nnsight says nothing about it. It is the commonest
+# way to steer less than one thinks. (What it did in that pass stays in the model's cache, so the later tokens are not
+# quite the unsteered ones.) To edit every pass, loop over the steps:
 #
 # ```python
 # for _ in tracer.iter[:steps]:
 #     ...
 # ```
 #
-# Two traps. Nothing written *after* an open-ended `tracer.iter[:]` ever runs. And a model that ends its text early ends the
-# loop, and what follows it, too: hence `min_new_tokens`.
+# Two traps. Nothing written *after* an open-ended `tracer.iter[:]` ever runs. And a model that ends its text early ends
+# the loop, and what follows it, too: hence `min_new_tokens`.
 
 # %% [markdown]
 # {{exercise 6.2}}
 #
-# Write `generate_steered(subject, prompt, layer, vector, steps)`: the ids of the `steps` new tokens, as a list, when the vector
-# is added at every position after block `layer`, in every pass.
+# Write `generate_steered(subject, prompt, layer, vector, steps)`: the ids of the `steps` new tokens, as a list, when
+# the vector is added at every position after block `layer`, in every pass.
 #
 # <details><summary>Hint 1</summary>
 # The cell above, with a loop around the edit. Ask for exactly `steps` tokens: `max_new_tokens` and `min_new_tokens`.
 # </details>
 # <details><summary>Hint 2</summary>
-# `for _ in tracer.iter[:steps]: subject.nn.model.layers[layer].output[:] += vector`, and after the loop, still inside the
-# `with`, `ids = tracer.result.save()`. The new ones are the last `steps` of `ids[0]`.
+# `for _ in tracer.iter[:steps]: subject.nn.model.layers[layer].output[:] += vector`, and after the loop, still inside
+# the `with`, `ids = tracer.result.save()`. The new ones are the last `steps` of `ids[0]`.
 # </details>
 
 # %%
@@ -178,8 +179,8 @@ print("every step:", theirs)
 # %% [markdown]
 # {{exercise 6.3}}
 #
-# Write `adding(subject, layer, vector)`, so that inside `with adding(…):` the vector is added to whatever block `layer` puts out,
-# and afterwards the model is what it was, even if the body fails.
+# Write `adding(subject, layer, vector)`, so that inside `with adding(…):` the vector is added to whatever block `layer`
+# puts out, and afterwards the model is what it was, even if the body fails.
 #
 # <details><summary>Hint 1</summary>
 # What a forward hook *returns* takes the place of the output: `lambda module, args, output: output + vector`.
@@ -207,8 +208,8 @@ def adding(subject, layer, vector):
 adding = check("6.3", adding, subject)
 
 # %% [markdown]
-# The library's `steer` is the same idea with the unit built in, a choice of positions, and a lock, so that two threads do
-# not steer each other. Three ways now, and they should agree *token for token*.
+# The library's `steer` is the same idea with the unit built in, a choice of positions, and a lock, so that two threads
+# do not steer each other. Three ways now, and they should agree *token for token*.
 
 # %%
 import time
@@ -232,10 +233,10 @@ print(f"nnsight takes {speed['nnsight'] / speed['unsteered']:.1f} times as long 
 # %% [markdown]
 # ## One word: the odds
 #
-# What does a push *do*? First the smallest thing that one can measure. After "He feels" and three prompts like it, how do
-# the **log odds** of an emotion's word change when its own vector is added, and when another's is? (Odds are p / (1 − p); a
-# change of +1 in their logarithm makes them about 2.7 times as large.) For twelve emotions, chosen before we looked, that
-# gives a matrix: a row for each direction, a column for each word.
+# What does a push *do*? First the smallest thing that one can measure. After "He feels" and three prompts like it, how
+# do the **log odds** of an emotion's word change when its own vector is added, and when another's is? (Odds are p / (1
+# − p); a change of +1 in their logarithm makes them about 2.7 times as large.) For twelve emotions, chosen before we
+# looked, that gives a matrix: a row for each direction, a column for each word.
 #
 # **Predict:** in how many rows is the own word the one that gains most?
 
@@ -251,14 +252,15 @@ matrix = odds_matrix(subject, directions, names, strength=0.25)
 show(odds_map(matrix, names, names, title=f"Steering at layer {layer}, strength 0.25"))
 
 # %% [markdown]
-# A strong diagonal, with pale cells in it, and a structure beside it: pleasant directions lower unpleasant words, and the
-# other way round. To say how strong, one number: own words against all the others. And to say what chance would give, the
-# same number for other **orders**: pretend that row *i* belongs to the word `order[i]`.
+# A strong diagonal, with pale cells in it, and a structure beside it: pleasant directions lower unpleasant words, and
+# the other way round. To say how strong, one number: own words against all the others. And to say what chance would
+# give, the same number for other **orders**: pretend that row *i* belongs to the word `order[i]`.
 
 # %% [markdown]
 # {{exercise 6.4}}
 #
-# Write `diagonal_gap(matrix, order)`: the mean of the entries `matrix[i, order[i]]`, minus the mean of all the other entries.
+# Write `diagonal_gap(matrix, order)`: the mean of the entries `matrix[i, order[i]]`, minus the mean of all the other
+# entries.
 #
 # <details><summary>Hint 1</summary>
 # `matrix[np.arange(n), order]` picks one entry from each row.
@@ -299,8 +301,8 @@ show(dots(
 ))  # fmt: skip
 
 # %% [markdown]
-# No shuffled order comes near (the p is the smallest that 2,000 shuffles allow). Note what the random directions do: on the
-# whole they *lower* all feeling words a little, and single ones move a word by more than 1. A push of any kind does
+# No shuffled order comes near (the p is the smallest that 2,000 shuffles allow). Note what the random directions do: on
+# the whole they *lower* all feeling words a little, and single ones move a word by more than 1. A push of any kind does
 # something. What sets the emotion vector apart is that it knows where.
 #
 # This is still a narrow test. Part of it may be the lens of chapter 03: a direction that simply *spells* its word at the
@@ -309,21 +311,22 @@ show(dots(
 # ## Whole texts: what a push costs
 #
 # Before we count what it does, we need its price. A push that turns the text into noise will also move any meter of
-# valence. The price that everyone uses is **perplexity**: between how many tokens, on average, would the *unsteered* model
-# have had to choose at each step of this text? Low for text that it finds natural, high for odd text.
+# valence. The price that everyone uses is **perplexity**: between how many tokens, on average, would the *unsteered*
+# model have had to choose at each step of this text? Low for text that it finds natural, high for odd text.
 
 # %% [markdown]
 # {{exercise 6.5}}
 #
-# Write `price(subject, prompt, text)`: exp of the mean of −log p over the tokens of `text`, given the prompt and the tokens before.
+# Write `price(subject, prompt, text)`: exp of the mean of −log p over the tokens of `text`, given the prompt and the
+# tokens before.
 #
 # <details><summary>Hint 1</summary>
 # Tokenize `prompt + text` and count the prompt's tokens, n. The logits at token i say what comes at token i + 1: so you
 # need those from n − 1 to the last but one.
 # </details>
 # <details><summary>Hint 2</summary>
-# `logits.log_softmax(dim=-1)`, then pick for each place its own token: `logs[range(n - 1, len(ids) - 1), ids[n:]]`. Mean,
-# minus, exp.
+# `logits.log_softmax(dim=-1)`, then pick for each place its own token: `logs[range(n - 1, len(ids) - 1), ids[n:]]`.
+# Mean, minus, exp.
 # </details>
 
 # %%
@@ -346,23 +349,25 @@ price = check("6.5", price, subject)
 # slowly, and how does it look when it does?
 
 # %%
+text = generate(subject, prompt, 28)
+print(f"unsteered     price {price(subject, prompt, text):>5.1f} {text[:80]!r}")
 for direction in (happy, vectors.direction("calm", layer), random_directions(happy, 1)[0]):
-    for strength in (0.0, 0.3, 0.45, 0.9):
+    for strength in (0.3, 0.45, 0.9):
         with steer(subject, direction, strength):
             text = generate(subject, prompt, 28)
         print(f"{direction.name:>8} {strength:<4} price {price(subject, prompt, text):>5.1f} {text[:80]!r}")
 
 # %% [markdown]
-# The text does not fall silent; it breaks, in ways that can be told apart: the same phrase over and over, words that are none,
-# pieces of tokens. And look at the prices. **A loop is cheap**: once it has begun, every next token is easy to foresee.
-# Steered by *calm* at 0.9 the model writes "the the the", for less than half the price of the others' noise. So perplexity needs two more meters
-# beside it: the share of different word pairs (`distinct`), and the share of runs of four words that have been there before
-# (`repeated`).
+# The text does not fall silent; it breaks, in ways that can be told apart: the same phrase over and over, words that
+# are none, pieces of tokens. And look at the prices. **A loop is cheap**: once it has begun, every next token is easy
+# to foresee. Steered by *calm* at 0.9 the model writes "the the the", for less than half the price of the others'
+# noise. So perplexity needs two more meters beside it: the share of different word pairs (`distinct`), and the share of
+# runs of four words that have been there before (`repeated`).
 #
 # ## Dose and response
 #
-# Now the experiment: several strengths, one of them backwards; sampled texts of 20 tokens after eight openings. Every text
-# is then read again by the *unsteered* model, and judged in three ways that have little in common but the text:
+# Now the experiment: several strengths, one of them backwards; sampled texts of 20 tokens after eight openings. Every
+# text is then read again by the *unsteered* model, and judged in three ways that have little in common but the text:
 #
 # - `odds`: after "All in all, it was", pleasant words against unpleasant ones, none of them an emotion of this course;
 # - `projection`: the text's own residuals, at **another layer**, on the ridge axis for human valence;
@@ -384,11 +389,11 @@ from emovec_lite.plots import dose_panels
 show(dose_panels(table, "lexicon", ylabel="VADER, −1 to 1", title="Eight texts for each dot"))
 
 # %% [markdown]
-# A tendency, and bars (95 % intervals of the mean) so long that one could tell many stories. Eight texts are not enough, and there is no control yet. So
-# we ran the same function once for longer, on the default model: 24 texts for each dot, six emotions, and at **every**
-# strength three kinds of control: 20 random directions; 5 directions made by the same recipe from the same stories with the
-# emotions **shuffled** among them; and the **mean of all stories**, which the recipe takes off. The table comes with the course
-# (`python -m emovec_lite.steering` makes it again).
+# A tendency, and bars (95 % intervals of the mean) so long that one could tell many stories. Eight texts are not
+# enough, and there is no control yet. So we ran the same function once for longer, on the default model: 24 texts for
+# each dot, six emotions, and at **every** strength three kinds of control: 20 random directions; 5 directions made by
+# the same recipe from the same stories with the emotions **shuffled** among them; and the **mean of all stories**,
+# which the recipe takes off. The table comes with the course (`python -m emovec_lite.steering` makes it again).
 #
 # **Predict:** which of the six emotions will leave the cloud of controls? Will *sad*?
 
@@ -406,8 +411,8 @@ show(dose_panels(doses, "projection", ylabel="predicted valence", title="Valence
 show(dose_panels(doses, "perplexity", ylabel="perplexity", title="What it costs"))
 
 # %% [markdown]
-# One table instead of eighteen panels, at the strength that this course uses throughout, 0.25: of the 26 controls, how many
-# lie as far out as the emotion, or further, on the side to which it should go?
+# One table instead of eighteen panels, at the strength that this course uses throughout, 0.25: of the 26 controls, how
+# many lie as far out as the emotion, or further, on the side to which it should go?
 
 # %%
 import pandas
@@ -422,15 +427,15 @@ print(at.drop("emotion").groupby("kind").agg(["min", "max"])[["perplexity", "dis
 print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_string())
 
 # %% [markdown]
-# Read it row by row. **Happy** and **angry** lie beyond all 26 controls for all three judges; **calm** nearly so. *Afraid* does by the odds and, but for one control,
-# by the lexicon, and not by the projection. **Sad** and **grateful** do nothing that a random direction would not do, or
-# go the wrong way: *grateful* lowers the valence that the model itself reads. With 26 controls one cell cannot say more than p = 1/27,
-# and there are eighteen cells; that three of six emotions pass all or nearly all of them is more than luck, and that one of them
-# does is not yet.
+# Read it row by row. **Happy** and **angry** lie beyond all 26 controls for all three judges; **calm** nearly so.
+# *Afraid* does by the odds and, but for one control, by the lexicon, and not by the projection. **Sad** and
+# **grateful** do nothing that a random direction would not do, or go the wrong way: *grateful* lowers the valence that
+# the model itself reads. With 26 controls one cell cannot say more than p = 1/27, and there are eighteen cells; that
+# three of six emotions pass all or nearly all of them is more than luck, and that one of them does is not yet.
 #
-# Two things would have been missed without the controls. Unsteered text is *more* pleasant than text under almost any push, so
-# every direction seems to lower valence if that is all one compares with. And the shuffled directions repeat themselves more than
-# random ones: where stories differ, a push does more harm.
+# Two things would have been missed without the controls. Unsteered text is *more* pleasant than text under almost any
+# push, so every direction seems to lower valence if that is all one compares with. And the shuffled directions repeat
+# themselves more than random ones: where stories differ, a push does more harm.
 #
 # Now the price, in the third figure: up to 0.25 an emotion costs what a random push costs (*calm*, which loops, a little
 # more). At 0.4 *happy* and *calm* cost twice as much, and what looks like a stronger effect on valence is bought with
@@ -438,10 +443,10 @@ print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_stri
 #
 # ## Which layer, and how hard?
 #
-# "Which layers, what strength?" is what people ask first about every steering library. The answer does not carry over, not
-# even between layers of one model. `calibrate` looks for it: for each layer the largest strength at which neutral text
-# becomes no more than 1.5 times as perplexing, and then how far the texts written at that strength have moved towards the
-# emotion when they are read again without steering.
+# "Which layers, what strength?" is what people ask first about every steering library. The answer does not carry over,
+# not even between layers of one model. `calibrate` looks for it: for each layer the largest strength at which neutral
+# text becomes no more than 1.5 times as perplexing, and then how far the texts written at that strength have moved
+# towards the emotion when they are read again without steering.
 #
 # **Predict:** early, middle or late?
 
@@ -453,22 +458,25 @@ print(found.table.round(2).to_string(index=False))
 print(f"best: layer {found.direction.layer}, strength {found.strength}")
 
 # %% [markdown]
-# At one third of the depth the same price buys least. The last layer comes close to the best here: what is added there goes
-# straight into the next word, with no block left to work on it. The table rests on eight texts a layer, so read it as a hint where to look,
-# and then measure as above. (The layer of this course, two thirds up, was fixed before any of this was run.)
+# At one third of the depth the same price buys least. The last layer comes close to the best here: what is added there
+# goes straight into the next word, with no block left to work on it. The table rests on eight texts a layer, so read it
+# as a hint where to look, and then measure as above. (The layer of this course, two thirds up, was fixed before any of
+# this was run.)
 #
 # ## Backwards, and in between
 #
 # A direction can be subtracted. Is *minus afraid* the same as *calm*? And directions can be combined. All the emotions
-# together give two axes, by weighting each emotion's vector with people's ratings: one for valence, one for arousal (what is
-# left of it beyond valence). Then there is a direction for every point of the compass, also where no word stands.
+# together give two axes, by weighting each emotion's vector with people's ratings: one for valence, one for arousal
+# (what is left of it beyond valence). Then there is a direction for every point of the compass, also where no word
+# stands.
 
 # %% [markdown]
 # {{exercise 6.6}}
 #
-# Write `compass(rows, valence, arousal, degrees)`: a unit vector in the plane of the two axes. `rows` holds the emotions' vectors
-# (emotion, d_model), `valence` and `arousal` a weight for each emotion. At 0 degrees it points along `valence @ rows`; at 90
-# degrees along what is left of `arousal @ rows` when its part along the valence axis is taken out.
+# Write `compass(rows, valence, arousal, degrees)`: a unit vector in the plane of the two axes. `rows` holds the
+# emotions' vectors (emotion, d_model), `valence` and `arousal` a weight for each emotion. At 0 degrees it points along
+# `valence @ rows`; at 90 degrees along what is left of `arousal @ rows` when its part along the valence axis is taken
+# out.
 #
 # <details><summary>Hint 1</summary>
 # Make the valence axis unit length first. Then the part of `up` along it is `(up @ right) * right`.
@@ -497,11 +505,11 @@ compass = check("6.6", compass)
 
 # %% [markdown]
 # Now a test that could fail. People's ratings put every word at some angle of that plane. We steer in twelve directions
-# round the compass and see, for each word, which direction raises its odds most. If the plane means anything to the model,
-# the two angles should agree.
+# round the compass and see, for each word, which direction raises its odds most. If the plane means anything to the
+# model, the two angles should agree.
 #
-# But careful: the axes are *made* from these emotions and these ratings. So we hold out: the axes come from one half of the
-# emotions, the words that we look at from the other half, and then the other way round.
+# But careful: the axes are *made* from these emotions and these ratings. So we hold out: the axes come from one half of
+# the emotions, the words that we look at from the other half, and then the other way round.
 #
 # **Predict** the average error. Chance is 90 degrees.
 
@@ -549,8 +557,8 @@ print(f"average error {error(by_people):.0f} degrees; shuffled {-np.mean(shuffle
 show(compass_plot(list(vectors.emotions), by_people, by_model, title="Words round the compass, axes from the other half"))
 
 # %% [markdown]
-# Far better than shuffled. Has the model a compass, then? One more control: suppose steering knew *nothing* of arousal, and
-# only which side a word is on. **Predict** its average error.
+# Far better than shuffled. Has the model a compass, then? One more control: suppose steering knew *nothing* of arousal,
+# and only which side a word is on. **Predict** its average error.
 
 # %%
 from emovec_lite.geometry import correlations
@@ -565,8 +573,9 @@ for axis, part in {"left and right": np.cos, "up and down": np.sin}.items():
     print(f"{axis}: r = {r:.2f}, p = {permutation_p(r, null):.4f}")
 
 # %% [markdown]
-# The fine error was no evidence of arousal at all: a model that knows the two sides and nothing else would do as well. Taken apart, both axes
-# are there: left and right strongly, up and down weakly. *A summary can be good for another reason than the one you have in mind.*
+# The fine error was no evidence of arousal at all: a model that knows the two sides and nothing else would do as well.
+# Taken apart, both axes are there: left and right strongly, up and down weakly. *A summary can be good for another
+# reason than the one you have in mind.*
 #
 # Backwards now: *minus afraid* beside *calm*, by their effect on the same twelve words.
 
@@ -579,15 +588,15 @@ for name in ("-1 afraid", "+1 calm"):
         print(f"{name}: {prompt}{generate(subject, prompt, 30)!r}")
 
 # %% [markdown]
-# *Minus afraid* is not *calm*. It raises *happy* most, and *calm* hardly moves. The vector says what afraid stories have that others lack; its
-# reverse is what they lack, and that is no emotion in particular. *Minus calm* does lower *calm* and *peaceful*, but raises no unrest: *angry* and
-# *afraid* stay where they are.
+# *Minus afraid* is not *calm*. It raises *happy* most, and *calm* hardly moves. The vector says what afraid stories
+# have that others lack; its reverse is what they lack, and that is no emotion in particular. *Minus calm* does lower
+# *calm* and *peaceful*, but raises no unrest: *angry* and *afraid* stay where they are.
 #
 # ## By hand
 #
 # Enough of tables. Choose an emotion (or two: their sum), a layer, a strength, and write a prompt of your own. Left the
-# steered text, right the unsteered; below, what each would cost. **Look for:** an emotion that works where the odds say it
-# should not; the strength at which it breaks; what strength −0.3 does. (In Colab, stop with the interrupt button.)
+# steered text, right the unsteered; below, what each would cost. **Look for:** an emotion that works where the odds say
+# it should not; the strength at which it breaks; what strength −0.3 does. (In Colab, stop with the interrupt button.)
 
 # %%
 from emovec_lite.widgets import steering_panel
@@ -645,9 +654,9 @@ show(curves(
 ))  # fmt: skip
 
 # %% [markdown]
-# *Happy* is high through the dancing and singing and gone after "home"; *afraid* rises with the phone that rings, before anything has happened, and
-# only a little at the accident. One sentence is an example, not a test. (And the first tokens are not to be trusted: *afraid* at
-# "danced" is the beginning of the text, not the dance.)
+# *Happy* is high through the dancing and singing and gone after "home"; *afraid* rises with the phone that rings,
+# before anything has happened, and only a little at the accident. One sentence is an example, not a test. (And the
+# first tokens are not to be trusted: *afraid* at "danced" is the beginning of the text, not the dance.)
 #
 # ## Asked how it feels
 #
@@ -662,17 +671,17 @@ for direction, strength in ((happy, 0.0), (happy, 0.2), (afraid, 0.2), (random_d
         print(f"{direction.name} {strength}: {write(subject, question, 24)[0]!r}")
 
 # %% [markdown]
-# It says that it feels optimistic without any push, and that it is glad, or overwhelmed, with one. Both kinds of sentence are text that
-# was likely at that point. The push made other text likely. If the first kind is no report of a feeling, then the second is not
-# either; and a model that was trained to *deny* feelings would deny them under the same vectors. What we have shown is that a
-# direction made from stories reaches the words of an answer.
+# It says that it feels optimistic without any push, and that it is glad, or overwhelmed, with one. Both kinds of
+# sentence are text that was likely at that point. The push made other text likely. If the first kind is no report of a
+# feeling, then the second is not either; and a model that was trained to *deny* feelings would deny them under the same
+# vectors. What we have shown is that a direction made from stories reaches the words of an answer.
 #
 # ## On a larger model
 #
 # Every cell of this chapter runs on a larger tier by one name: set `EMOVEC_MODEL` before the first cell, for example
 # `EMOVEC_MODEL=qwen3-1.7b` on a GPU with the internet within reach, and the vectors are extracted anew (576 stories, a
-# minute or two on a GPU). The exercises that name `subject.nn.model.layers` fit all models built like Llama: Qwen, Mistral,
-# Gemma 3, Apertus.
+# minute or two on a GPU). The exercises that name `subject.nn.model.layers` fit all models built like Llama: Qwen,
+# Mistral, Gemma 3, Apertus.
 #
 # ## Take away
 #
@@ -692,8 +701,8 @@ quiz("06")
 # ## Read on
 #
 # Sofroniew et al. 2026: the sections on steering, for what a larger model does under pushes of 0.05 to 0.5 (in the same
-# unit). Rimsky et al. 2024, *Steering Llama 2 via Contrastive Activation Addition*, arXiv 2312.06681, for the method with
-# other directions. Hutto & Gilbert 2014, *VADER*, for what a lexicon can and cannot hear.
+# unit). Rimsky et al. 2024, *Steering Llama 2 via Contrastive Activation Addition*, arXiv 2312.06681, for the method
+# with other directions. Hutto & Gilbert 2014, *VADER*, for what a lexicon can and cannot hear.
 
 # %%
 progress()
