@@ -172,9 +172,8 @@ def _greedy(
         logits = subject.hf(input_ids=text, use_cache=False).logits[0, len(ids) - 1 :].float()
     chosen = logits[range(len(written)), written]
     near = (1e-3 if subject.dtype == torch.float32 else 5e-2) * logits.std(dim=-1)  # ties fall either way
-    ends = subject.hf.generation_config.eos_token_id
-    if ends is not None:
-        logits[:, ends] = -torch.inf  # `min_new_tokens` forbids to end
+    ends = torch.tensor(subject.hf.generation_config.eos_token_id or [], dtype=torch.long, device=logits.device)
+    logits = logits.index_fill(-1, ends.flatten(), -torch.inf)  # `min_new_tokens` forbids to end
     return bool((logits.max(dim=-1).values - chosen <= near).all())
 
 

@@ -26,7 +26,8 @@ def answers(chapter: str, solved: bool, folder: Path) -> dict[str, Callable]:
         imports += [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         if found := CHECKED.search(cell.source):
             (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
-            functions.append(ast.get_source_segment(cell.source, function))
+            first = min(node.lineno for node in (function, *function.decorator_list))
+            functions.append("\n".join(cell.source.splitlines()[first - 1 : function.end_lineno]))
             names[found[1]] = function.name
     path = folder / f"chapter_{chapter}_{'solved' if solved else 'stubs'}.py"
     path.write_text("\n".join(imports) + "\n\n\n" + "\n\n\n".join(functions) + "\n", encoding="utf-8")
