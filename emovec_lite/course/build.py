@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from emovec_lite.course.checks import exercises
 from emovec_lite.course.outline import CHAPTERS, Chapter, address, repository, select
 from emovec_lite.errors import EmovecError
+from emovec_lite.models import MODELS
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -179,12 +180,9 @@ def _made(root: Path, chapters: Sequence[Chapter]) -> Iterator[tuple[Path, bytes
         yield root / "chapters" / f"{chapter.name}.ipynb", to_bytes(as_chapter(notebook))
         yield root / "solutions" / f"{chapter.name}.ipynb", to_bytes(as_solution(notebook))
     readme = root / "README.md"
-    text = re.sub(
-        r"(<!-- chapters -->\n).*?(<!-- end -->)",
-        lambda match: match[1] + _readme_table(root) + match[2],
-        readme.read_text(encoding="utf-8"),
-        flags=re.S,
-    )
+    text = readme.read_text(encoding="utf-8")
+    for name, table in (("chapters", _readme_table(root)), ("tiers", _tier_table())):
+        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: m[1] + t + m[2], text, flags=re.S)
     yield readme, text.encode()
 
 
@@ -212,6 +210,14 @@ def _readme_table(root: Path) -> str:
         link = f"[{chapter.title}](chapters/{chapter.name}.ipynb)"
         cost = _cost(root, chapter)
         lines.append(f"| {chapter.number} | {link} | {chapter.minutes} | {cost} | {badges(root, chapter)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _tier_table() -> str:
+    lines = ["| `EMOVEC_MODEL` | parameters | layers | download | memory | licence |", "|---|---|---|---|---|---|"]
+    for m in MODELS.values():
+        download = f"{m.download_gb:g} GB" + ("" if m.wheels else ", from the hub")
+        lines.append(f"| `{m.name}` | {m.parameters} | {m.layers} | {download} | {m.ram_gb:g} GB | {m.licence} |")
     return "\n".join(lines) + "\n"
 
 
