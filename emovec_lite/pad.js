@@ -110,7 +110,7 @@ function render({ model, el }) {
     const by = KEYS[event.key];
     if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    event.stopPropagation(); // or JupyterLab moves to another cell
+    event.stopPropagation(); // or the notebook moves to another cell, in front ends that listen for it
     clearTimeout(timer);
     // On a grid, so that the arrow keys find back to the centre.
     move(point.map((x, i) => Math.round(x / STEP + by[i]) * STEP));

@@ -224,11 +224,14 @@ def test_the_pad_by_keyboard(pad):
     pad.output.page.mouse.click(*pad.at(0, 0))
     pad.stands(re.compile(r"valence .0\.00, neutral; arousal .0\.00, neutral"))
     pad.handle.focus()
+    pad.output.page.evaluate("() => { window.keys = []; document.onkeydown = event => window.keys.push(event.key); }")
     for key in ("ArrowRight",) * 3 + ("ArrowDown",):
         pad.output.page.keyboard.press(key)
     pad.stands("valence +0.15, pleasant; arousal −0.05, quiet")
     pad.writes("valence +0.15, arousal -0.05")
-    expect(pad.handle).to_be_focused()  # JupyterLab did not take the keys for its own
+    expect(pad.handle).to_be_focused()
+    pad.output.page.keyboard.press("Shift")
+    assert pad.output.page.evaluate("() => window.keys") == ["Shift"]  # the notebook has not seen the arrows
     for key in ("ArrowLeft",) * 25:
         pad.output.page.keyboard.press(key)
     pad.stands("valence −1.00, unpleasant; arousal −0.05, quiet")
