@@ -18,7 +18,7 @@ from emovec_lite.models import DEFAULT_MODEL, MODELS, sha256
 README = """\
 Where Do Models Find Happiness? The course, offline.
 
-For {system} on {machine} with Python {version}, and for no other: the wheels differ.
+For {system} on {machine} with Python {version} or a later {minor}, and for no other: the wheels differ.
 
 Copy this folder to the disk, open a terminal in it, and type
 
@@ -118,9 +118,9 @@ def _tracked(root: Path) -> list[str]:
 
 
 def _readme() -> str:
-    windows = sys.platform == "win32"
+    windows, version = sys.platform == "win32", platform.python_version()
     return README.format(
-        system=platform.system(), machine=platform.machine(), version=".".join(platform.python_version_tuple()[:2]),
+        system=platform.system(), machine=platform.machine(), version=version, minor=version.rpartition(".")[0],
         python="python" if windows else "python3", setting="set " if windows else "export ",
         scripts=".venv\\Scripts\\" if windows else ".venv/bin/",
         up="..\\.venv\\Scripts\\" if windows else "../.venv/bin/",
