@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emovec_lite.course.checks import exercises
+from emovec_lite.course.instructor import guide
 from emovec_lite.course.outline import CHAPTERS, Chapter, address, repository, select
 from emovec_lite.errors import EmovecError
 
@@ -40,7 +41,7 @@ BOX = (
 
 
 def build(numbers: Sequence[str] = (), *, run: bool = False, root: Path | None = None) -> list[Path]:
-    """Write chapters and solutions from their sources, and the README's table; the files that changed.
+    """Write chapters and solutions from their sources, the README's table and the instructor's page; what changed.
 
     With `run`, execute the solutions and keep their outputs, seconds and memory. Without it, outputs stay as they
     are where no code has changed, and go where some has.
@@ -171,14 +172,19 @@ def _made(root: Path, chapters: Sequence[Chapter]) -> Iterator[tuple[Path, bytes
         notebook = read_source(root, chapter)
         yield root / "chapters" / f"{chapter.name}.ipynb", to_bytes(as_chapter(notebook))
         yield root / "solutions" / f"{chapter.name}.ipynb", to_bytes(as_solution(notebook))
-    readme = root / "README.md"
+    yield _with_part(root / "README.md", "chapters", _readme_table(root))
+    yield _with_part(root / "solutions" / "INSTRUCTOR.md", "exercises", guide(root, list(CHAPTERS.values())))
+
+
+def _with_part(path: Path, name: str, made: str) -> tuple[Path, bytes]:
+    """A file as it should be, with what was made between the mark of that name and the next `<!-- end -->`."""
     text = re.sub(
-        r"(<!-- chapters -->\n).*?(<!-- end -->)",
-        lambda match: match[1] + _readme_table(root) + match[2],
-        readme.read_text(encoding="utf-8"),
+        rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+        lambda match: match[1] + made + match[2],
+        path.read_text(encoding="utf-8"),
         flags=re.S,
     )
-    yield readme, text.encode()
+    return path, text.encode()
 
 
 def _fill(root: Path, chapter: Chapter, name: str, number: str | None) -> str:
