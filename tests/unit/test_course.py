@@ -13,6 +13,7 @@ import torch
 from emovec_lite import cli
 from emovec_lite.course import build, check, checks, instructor, outline, progress, quizzes, records, run
 from emovec_lite.course.checks import NotYet, assess, exercise, exercises, expect, left_as_it_was
+from emovec_lite.course.exercises_01 import BATCH_KEPT
 from emovec_lite.errors import EmovecError, UnknownName
 
 
@@ -365,6 +366,18 @@ def test_every_mutant_is_on_the_instructors_page():
         for mutant in of_this:
             name = mutant.answer.__name__.replace("_", " ")
             assert mutant.hint in dict(found[mutant.number])[name]
+
+
+@pytest.mark.parametrize("number, name, message", [
+    ("1.4", "norm squared", "Those are squared lengths: a square root is missing."),  # from the exercise's own check
+    ("1.1", "embed with the batch", BATCH_KEPT),  # from what the checks of a chapter share
+    ("2.5", "remove in place", "`…` changed one of its inputs in place"),  # from what all of them share
+    ("5.4", "half of the chapter", "Right for one split of the topics, not for another."),  # no stage
+    ("5.5", "conclude without p", "… does not say the p-value …"),  # put together at run time
+])  # fmt: skip
+def test_a_hint_is_shown_with_its_whole_message(number, name, message):
+    chapter = outline.CHAPTERS[number.split(".")[0].zfill(2)]
+    assert dict(instructor.common_errors(outline.repository(), chapter)[number])[name].startswith(message)
 
 
 def test_the_schedules_add_up_and_give_each_chapter_its_minutes():
