@@ -37,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("model", nargs="?", default=DEFAULT_MODEL, help=f"one of {', '.join(MODELS)}")
     fetch.set_defaults(run=_fetch)
 
+    bundle = commands.add_parser("bundle", help="copy the course, its packages and the model, for use offline")
+    bundle.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
+    bundle.set_defaults(run=_bundle)
+
     demo = commands.add_parser("demo", help="stories to vectors to geometry: a table and three figures")
     demo.add_argument("--recompute", action="store_true", help="extract anew, whatever is shipped or cached")
     demo.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME")
@@ -77,6 +81,14 @@ def _fetch(args: argparse.Namespace) -> int:
     from emovec_lite.models import fetch
 
     print(fetch(args.model))
+    return 0
+
+
+def _bundle(args: argparse.Namespace) -> int:
+    from emovec_lite.bundle import bundle
+    from emovec_lite.course.outline import repository
+
+    print(bundle(args.folder, repository()))
     return 0
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emovec_lite.course.checks import exercises
+from emovec_lite.course.instructor import guide
 from emovec_lite.course.outline import CHAPTERS, Chapter, address, repository, select
 from emovec_lite.errors import EmovecError
 from emovec_lite.models import MODELS
@@ -41,7 +42,7 @@ BOX = (
 
 
 def build(numbers: Sequence[str] = (), *, run: bool = False, root: Path | None = None) -> list[Path]:
-    """Write chapters and solutions from their sources, and the README's table; the files that changed.
+    """Write chapters and solutions from their sources, the README's table and the instructor's page; what changed.
 
     With `run`, execute the solutions and keep their outputs, seconds and memory. Without it, outputs stay as they
     are where no code has changed, and go where some has.
@@ -179,11 +180,17 @@ def _made(root: Path, chapters: Sequence[Chapter]) -> Iterator[tuple[Path, bytes
         notebook = read_source(root, chapter)
         yield root / "chapters" / f"{chapter.name}.ipynb", to_bytes(as_chapter(notebook))
         yield root / "solutions" / f"{chapter.name}.ipynb", to_bytes(as_solution(notebook))
-    readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    for name, table in (("chapters", _readme_table(root)), ("tiers", _tier_table())):
-        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: m[1] + t + m[2], text, flags=re.S)
-    yield readme, text.encode()
+    yield _with_parts(root / "README.md", chapters=_readme_table(root), tiers=_tier_table())
+    yield _with_parts(root / "solutions" / "INSTRUCTOR.md", exercises=guide(root, list(CHAPTERS.values())))
+
+
+def _with_parts(path: Path, **made: str) -> tuple[Path, bytes]:
+    """A file as it should be, with what was made between the mark of each name and the next `<!-- end -->`."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in made.items():
+        text = re.sub(rf"(<!-- {name} -->
+).*?(<!-- end -->)", lambda m, p=part: m[1] + p + m[2], text, flags=re.S)
+    return path, text.encode()
 
 
 def _fill(root: Path, chapter: Chapter, name: str, number: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 from emovec_lite import cli
-from emovec_lite.course import build, check, checks, outline, progress, quizzes, records, run
+from emovec_lite.course import build, check, checks, instructor, outline, progress, quizzes, records, run
 from emovec_lite.course.checks import NotYet, assess, exercise, exercises, expect, left_as_it_was
+from emovec_lite.course.exercises_01 import BATCH_KEPT
 from emovec_lite.errors import EmovecError, UnknownName
 
 
@@ -60,6 +62,7 @@ def root(tmp_path, monkeypatch):
     (root / "emovec_lite").mkdir()
     (root / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/me/toy/"\n')
     (root / "README.md").write_text("# Toy\n<!-- chapters -->\nold\n<!-- end -->\nrest\n")
+    (root / "solutions" / "INSTRUCTOR.md").write_text("# Teaching\n<!-- exercises -->\nold\n<!-- end -->\nrest\n")
     (root / "solutions" / "02_toy.py").write_text(
         "# %% [markdown]\n# # Toy\n# {{badges}}\n#\n# {{measured}} {{box}}\n\n# %%\n# setup\n\n"
         "# %% [markdown]\n# {{exercise 2.1}}\n\n"
@@ -76,7 +79,7 @@ def root(tmp_path, monkeypatch):
 def test_build_makes_both_notebooks_and_the_readme_from_one_source(root):
     changed = build.build()
     assert [p.relative_to(root).as_posix() for p in changed] == [
-        "chapters/02_toy.ipynb", "solutions/02_toy.ipynb", "README.md",
+        "chapters/02_toy.ipynb", "solutions/02_toy.ipynb", "README.md", "solutions/INSTRUCTOR.md",
     ]  # fmt: skip
     chapter, solution = (nbformat.read(root / folder / "02_toy.ipynb", 4) for folder in ("chapters", "solutions"))
     for notebook in (chapter, solution):
@@ -109,6 +112,7 @@ def test_a_chapter_that_gains_from_a_gpu_opens_on_one_in_colab(root):
 def test_executing_keeps_outputs_and_what_they_cost_until_the_code_changes(root, capsys):
     assert build.stale() == [
         "chapters/02_toy.ipynb is missing", "solutions/02_toy.ipynb is missing", "README.md differs from its source",
+        "solutions/INSTRUCTOR.md differs from its source",
     ]  # fmt: skip
     source = root / "solutions" / "02_toy.py"
     text = source.read_text()
@@ -122,6 +126,7 @@ def test_executing_keeps_outputs_and_what_they_cost_until_the_code_changes(root,
     measured = json.loads((root / "solutions" / "measured.json").read_text())["02"]
     assert measured["seconds"] > 0 and measured["gb"] > 0
     assert f"{measured['seconds']} s, {measured['gb']:.1f} GB" in (root / "README.md").read_text()
+    assert "A right answer earns: 2.1 ✓ Pool a batch" in (root / "solutions" / "INSTRUCTOR.md").read_text()
     assert not records.progress_file().exists()  # building is not learning
     capsys.readouterr()
     assert cli.main(["build", "--check"]) == 0
@@ -138,6 +143,28 @@ def test_executing_keeps_outputs_and_what_they_cost_until_the_code_changes(root,
     assert build.stale() == ["solutions/02_toy.ipynb was not executed"]
     shutil.copy(solution, root / "chapters" / "03_gone.ipynb")
     assert "03_gone.ipynb has no source" in build.stale()
+
+
+def test_the_instructors_page_is_made_of_outputs_mutants_and_prompts(root):
+    mutants = root / "tests" / "mutants"
+    mutants.mkdir(parents=True)
+    (mutants / "chapter_02.py").write_text(
+        "import no_such_module  # never imported: only read\n\n\n"
+        '@wrong("2.1", "divided by the padded length")\ndef pool_too_far(x):\n    return x\n\n\n'
+        '@wrong("2.2", "no check says this")\ndef pool_oddly(x):\n    return x\n\n\n'
+        '@right("2.1")\ndef pool_well(x):\n    return x\n'
+    )
+    page = root / "solutions" / "INSTRUCTOR.md"
+    build.build()
+    text = page.read_text()
+    assert text.startswith("# Teaching") and text.endswith("<!-- end -->\nrest\n") and "old" not in text
+    first, second = text.split("#### 2.2")[0].split("#### 2.1")[1], text.split("#### 2.2")[1].split("#### 2.3")[0]
+    assert "10 minutes · difficulty ●●●○○" in first and "A right answer earns: not yet executed" in first
+    assert "- pool too far: The sum is right, the divisor is not: you divided by the padded length." in first
+    assert "- pool oddly: … no check says this …" in second and "pool well" not in text
+    assert instructor.prompts()["2.1"] in first and instructor.prompts()["2.2"] in second
+    page.write_text(text.replace("pool too far", "pool far"))
+    assert "solutions/INSTRUCTOR.md differs from its source" in build.stale()
 
 
 def test_tidy_leaves_out_what_changes_at_every_run():
@@ -328,6 +355,55 @@ def test_every_exercise_is_declared_in_full():
     for chapter in outline.CHAPTERS.values():
         own = [t.minutes for t in exercises().values() if t.number.startswith(f"{int(chapter.number)}.")]
         assert sum(own) <= chapter.minutes and len(own) in (0, 5, 6)
+
+
+def test_every_exercise_has_something_to_discuss():
+    prompts = instructor.prompts()
+    chapters = {str(int(number)) for number in outline.CHAPTERS}
+    assert [number for number in prompts if number.split(".")[0] in chapters] == [*exercises()]
+    assert [number for number, prompt in prompts.items() if len(prompt) < 80 or "?" not in prompt] == []
+    assert len(set(prompts.values())) == len(prompts)
+
+
+def test_every_mutant_is_on_the_instructors_page():
+    from tests.mutants import test_checks  # imports all of them
+
+    for chapter in outline.CHAPTERS.values():
+        found = instructor.common_errors(outline.repository(), chapter)
+        of_this = [m for m in test_checks.WRONG if m.number.split(".")[0] == str(int(chapter.number))]
+        assert sum(map(len, found.values())) == len(of_this)
+        for mutant in of_this:
+            name = mutant.answer.__name__.replace("_", " ")
+            assert mutant.hint in dict(found[mutant.number])[name]
+
+
+@pytest.mark.parametrize("number, name, message", [
+    ("1.4", "norm squared", "Those are squared lengths: a square root is missing."),  # from the exercise's own check
+    ("1.1", "embed with the batch", BATCH_KEPT),  # from what the checks of a chapter share
+    ("2.5", "remove in place", "`…` changed one of its inputs in place"),  # from what all of them share
+    ("5.4", "half of the chapter", "Right for one split of the topics, not for another."),  # no stage
+    ("5.5", "conclude without p", "… does not say the p-value …"),  # put together at run time
+])  # fmt: skip
+def test_a_hint_is_shown_with_its_whole_message(number, name, message):
+    chapter = outline.CHAPTERS[number.split(".")[0].zfill(2)]
+    assert dict(instructor.common_errors(outline.repository(), chapter)[number])[name].startswith(message)
+
+
+def test_the_schedules_add_up_and_give_each_chapter_its_minutes():
+    text = (outline.repository() / "solutions" / "INSTRUCTOR.md").read_text()
+    days = text.split("| at | minutes | what |\n|---|---|---|\n")[1:]
+    totals = []
+    for day in days:
+        rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in day.split("\n\n")[0].splitlines()]
+        clock = 0
+        for at, minutes, what in rows:
+            assert at == f"{clock // 60}:{clock % 60:02d}", what
+            clock += int(minutes)
+            chapter = re.match(r"Chapter (\d\d)(?! as a demonstration)", what)
+            if chapter and chapter[1] in outline.CHAPTERS:
+                assert int(minutes) == outline.CHAPTERS[chapter[1]].minutes, what
+        totals.append(clock)
+    assert totals[:2] == [90, 240] and all(300 <= total <= 400 for total in totals[2:]) and len(totals) == 4
 
 
 # --- Quizzes --------------------------------------------------------------------------------------------------
