@@ -146,6 +146,16 @@ def generate_with_hooks(subject, prompt, layer, vector, steps):
     return tuple(written)
 
 
+@right("6.2")
+def generate_reads_the_logits(subject, prompt, layer, vector, steps):
+    new = []
+    with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
+        for _step in tracer.iter[:steps]:
+            subject.nn.model.layers[layer].output[0] += vector  # all positions of text 0, the only one
+            new.append(subject.nn.lm_head.output[0, -1].argmax().item())
+    return new
+
+
 # --- 6.3 Your own `with` block --------------------------------------------------------------------------------
 
 
