@@ -188,8 +188,7 @@ def _with_parts(path: Path, **made: str) -> tuple[Path, bytes]:
     """A file as it should be, with what was made between the mark of each name and the next `<!-- end -->`."""
     text = path.read_text(encoding="utf-8")
     for name, part in made.items():
-        text = re.sub(rf"(<!-- {name} -->
-).*?(<!-- end -->)", lambda m, p=part: m[1] + p + m[2], text, flags=re.S)
+        text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, p=part: m[1] + p + m[2], text, flags=re.S)
     return path, text.encode()
 
 

@@ -96,7 +96,7 @@ def generate_with_the_prompt(subject, prompt, layer, vector, steps):
     return ids[0].tolist()
 
 
-@wrong("6.2", "after an open-ended `tracer.iter[:]` no line runs")
+@wrong("6.2", "after an open-ended `tracer.iter[:]`")
 def generate_open_ended(subject, prompt, layer, vector, steps):
     with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
         for _step in tracer.iter[:]:
@@ -146,10 +146,20 @@ def generate_with_hooks(subject, prompt, layer, vector, steps):
     return tuple(written)
 
 
+@right("6.2")
+def generate_reads_the_logits(subject, prompt, layer, vector, steps):
+    new = []
+    with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
+        for _step in tracer.iter[:steps]:
+            subject.nn.model.layers[layer].output[0] += vector  # all positions of text 0, the only one
+            new.append(subject.nn.lm_head.output[0, -1].argmax().item())
+    return new
+
+
 # --- 6.3 Your own `with` block --------------------------------------------------------------------------------
 
 
-@wrong("6.3", "Use a forward hook, which sees the output")
+@wrong("6.3", "*receives*")
 @contextmanager
 def adding_before_the_block(subject, layer, vector):
     handle = subject.blocks[layer].register_forward_pre_hook(lambda module, args: (args[0] + vector, *args[1:]))
