@@ -360,8 +360,8 @@ for direction in (happy, vectors.direction("calm", layer), random_directions(hap
 # %% [markdown]
 # The text does not fall silent; it breaks, in ways that can be told apart: the same phrase over and over, words that
 # are none, pieces of tokens. And look at the prices. **A loop is cheap**: once it has begun, every next token is easy
-# to foresee. Steered by *calm* at 0.9 the model writes "the the the", for less than half the price of the others'
-# noise. So perplexity needs two more meters beside it: the share of different word pairs (`distinct`), and the share of
+# to foresee. Steered by *calm* at 0.9 the model writes "the the the", for a fifth of what the noise of the others
+# costs. So perplexity needs two more meters beside it: the share of different word pairs (`distinct`), and the share of
 # runs of four words that have been there before (`repeated`).
 #
 # ## Dose and response
@@ -430,8 +430,8 @@ print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_stri
 # Read it row by row. **Happy** and **angry** lie beyond all 26 controls for all three judges; **calm** nearly so.
 # *Afraid* does by the odds and, but for one control, by the lexicon, and not by the projection. **Sad** and
 # **grateful** do nothing that a random direction would not do, or go the wrong way: *grateful* lowers the valence that
-# the model itself reads. With 26 controls one cell cannot say more than p = 1/27, and there are eighteen cells; that
-# three of six emotions pass all or nearly all of them is more than luck, and that one of them does is not yet.
+# the model itself reads. A single zero says no more than p = 1/27, and there are eighteen cells: one zero among them
+# would be luck. Eight, most of them in two rows, are not.
 #
 # Two things would have been missed without the controls. Unsteered text is *more* pleasant than text under almost any
 # push, so every direction seems to lower valence if that is all one compares with. And the shuffled directions repeat
