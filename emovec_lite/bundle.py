@@ -20,7 +20,7 @@ Where Do Models Find Happiness? The course, offline.
 
 For {system} on {machine} with Python {version} or a later {minor}, and for no other: the wheels differ.
 
-Copy this folder to the disk, open a terminal in it, and type
+Copy this folder to the disk, open a terminal in it{cmd}, and type
 
     {python} -m venv .venv
     {scripts}pip install --no-index --find-links wheels "emovec-lite[lab]"
@@ -70,6 +70,7 @@ def requirements(root: Path) -> list[str]:
     """All that the course needs, and what that needs in turn: "name==version", with the versions installed here."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
+    from packaging.version import Version
 
     def holding(lines: list[str] | None, extra: str = "") -> list[Requirement]:
         needs = map(Requirement, lines or [])
@@ -86,7 +87,7 @@ def requirements(root: Path) -> list[str]:
                 continue
             seen.add((name, extra))
             try:
-                versions[name] = metadata.version(name)
+                versions[name] = Version(metadata.version(name)).public  # "+cpu" and its like are on no index
             except metadata.PackageNotFoundError:
                 raise EmovecError(
                     f"{need.name} is not installed here, and a bundle takes the versions that are: run "
@@ -121,7 +122,7 @@ def _readme() -> str:
     windows, version = sys.platform == "win32", platform.python_version()
     return README.format(
         system=platform.system(), machine=platform.machine(), version=version, minor=version.rpartition(".")[0],
-        python="python" if windows else "python3", setting="set " if windows else "export ",
-        scripts=".venv\\Scripts\\" if windows else ".venv/bin/",
+        cmd=" (a Command Prompt, cmd, not PowerShell)" if windows else "", python="python" if windows else "python3",
+        setting="set " if windows else "export ", scripts=".venv\\Scripts\\" if windows else ".venv/bin/",
         up="..\\.venv\\Scripts\\" if windows else "../.venv/bin/",
     )  # fmt: skip

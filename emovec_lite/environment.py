@@ -49,7 +49,7 @@ def doctor(report: Callable[[str], None] = print) -> bool:
 
 def where() -> str:
     """Where this process runs: "Colab", "Kaggle", "Binder", "VS Code", "Jupyter", or else "Python"."""
-    for variable, place in PLACES.items():
+    for variable, place in PLACES.items():  # first, for Kaggle has Colab's module, too
         if variable in os.environ:
             return place
     if "google.colab" in sys.modules:

@@ -306,9 +306,9 @@ def token_projections(
     """How far each token of a text lies along an emotion's direction, in percent of the mean residual norm there.
 
     Measured from the mean of the stories (`vectors.center`). NaN for the first token: its activations are giants in
-    most models, whatever it says (Sun et al. 2024). The pieces of text join up to the text; of a letter that takes
-    several tokens all but the last are empty. Raises `UnknownName` for the emotion and the layer, `ActivationError`
-    for an empty text.
+    most models, whatever it says (Sun et al. 2024). The pieces of text join up to the text; a mark of the beginning
+    is empty, and of a letter that takes several tokens all but the last. Raises `UnknownName` for the emotion and the
+    layer, `ActivationError` for an empty text.
     """
     direction = vectors.direction(emotion, layer)
     residuals = token_activations(subject, text)[layer] - vectors.center[vectors.layers.index(layer)]
@@ -317,7 +317,7 @@ def token_projections(
     (ids,) = tokenize(subject, [text])
     tokens, shown = [], ""
     for i in range(len(ids)):
-        whole = subject.tokenizer.decode(ids[: i + 1], clean_up_tokenization_spaces=False)
+        whole = subject.tokenizer.decode(ids[: i + 1], skip_special_tokens=True)
         if whole.endswith("\ufffd") and i + 1 < len(ids):  # the first bytes of a letter
             whole = shown
         tokens.append(whole[len(shown) :])

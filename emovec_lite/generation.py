@@ -31,8 +31,8 @@ def stream(subject: Subject, prompt: str, max_new_tokens: int = 40) -> Iterator[
     """
     import torch
 
-    ids = torch.tensor(tokenize(subject, [prompt]), device=subject.device)
-    cache, written, shown = None, [], ""
+    (prompt_ids,) = tokenize(subject, [prompt])
+    ids, cache, written, shown = torch.tensor([prompt_ids], device=subject.device), None, [], ""
     stops = subject.hf.generation_config.eos_token_id
     stops = {stops} if isinstance(stops, int) else set(stops or ())
     for _ in range(max_new_tokens):
@@ -40,13 +40,13 @@ def stream(subject: Subject, prompt: str, max_new_tokens: int = 40) -> Iterator[
             out = subject.hf(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
             ids, cache = out.logits[:, -1:].argmax(dim=-1), out.past_key_values
         written.append(int(ids))
-        text = subject.tokenizer.decode(written, skip_special_tokens=True)
+        text = _continuation(subject, prompt_ids, written)
         if not text.endswith("\ufffd"):  # else the first bytes of a letter whose others are still to come
             yield text[len(shown) :]
             shown = text
         if written[-1] in stops:
             break
-    if text := subject.tokenizer.decode(written, skip_special_tokens=True)[len(shown) :]:
+    if text := _continuation(subject, prompt_ids, written)[len(shown) :]:
         yield text
 
 
@@ -61,7 +61,8 @@ def write(
 ) -> list[str]:
     """Continue prompts, given as token ids, side by side: by the likeliest tokens, or with `generators` by samples.
 
-    A sample takes its random numbers from a generator of its own and does not depend on what stands beside it.
+    A sample takes its random numbers from a generator of its own; but for rounding it does not depend on what stands
+    beside it.
     """
     import torch
     from transformers import LogitsProcessorList
@@ -88,7 +89,7 @@ def write(
             max_new_tokens=max_new_tokens, min_new_tokens=min_new_tokens or None,
             pad_token_id=subject.tokenizer.pad_token_id, logits_processor=processors,
         )  # fmt: skip
-    return subject.tokenizer.batch_decode(out[:, width:], skip_special_tokens=True)
+    return [_continuation(subject, p, new) for p, new in zip(prompts, out[:, width:].tolist(), strict=True)]
 
 
 def perplexity(
@@ -97,7 +98,8 @@ def perplexity(
     """How many tokens, on average, the model would have had to choose between at each token of a text.
 
     exp of the mean negative log likelihood (natural logarithm) of a text's tokens, given those before them and its
-    prompt. Without a prompt the first token counts as given; NaN for a text in which then nothing is left.
+    prompt. Without a prompt the first token (a mark of the beginning, where the tokenizer puts one) counts as given;
+    NaN for a text in which then nothing is left.
     """
     import torch
 
@@ -131,3 +133,15 @@ def with_prompts(subject: Subject, texts: Sequence[str], prompts: Sequence[str])
         same = next((i for i, (a, b) in enumerate(zip(prompt, ids, strict=False)) if a != b), len(prompt))
         first.append(max(same, 1))
     return whole, first
+
+
+def next_tokens(subject: Subject, words: Sequence[str]) -> list[int]:
+    """The token that each word begins with when it follows other words."""
+    tokens, first = with_prompts(subject, [f" {word}" for word in words], ["feels"] * len(words))
+    return [ids[i] for ids, i in zip(tokens, first, strict=True)]
+
+
+def _continuation(subject: Subject, prompt: Sequence[int], new: Sequence[int]) -> str:
+    """New tokens as text; decoded with their prompt, for some tokenizers drop the space before a first word."""
+    before = subject.tokenizer.decode(list(prompt), skip_special_tokens=True)
+    return subject.tokenizer.decode([*prompt, *new], skip_special_tokens=True)[len(before) :]

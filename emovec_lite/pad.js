@@ -86,6 +86,7 @@ function render({ model, el }) {
 
   svg.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
+    clearTimeout(timer);
     dragging = true;
     svg.setPointerCapture(event.pointerId);
     follow(event);

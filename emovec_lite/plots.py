@@ -352,11 +352,12 @@ def odds_map(
     """Changes in log odds, steered direction by word, each written into its cell; own words in a frame."""
     own = np.array([[row == column for column in columns] for row in rows])
     best = sum(row == columns[values.argmax()] for row, values in zip(rows, matrix, strict=True))
+    having = int(own.any(axis=1).sum())
     figure, axes = _figure(
         0.62 * len(columns) + 2.2, 0.45 * len(rows) + 1.4,
         f"{title}. Map of {len(rows)} steered directions by {len(columns)} words. Own words change by "
-        f"{matrix[own].mean():.2f} on average, the others by {matrix[~own].mean():.2f}; in {best} of {len(rows)} "
-        f"rows the own word gains most. Lowest {matrix.min():.2f}, highest {matrix.max():.2f}.",
+        f"{matrix[own].mean():.2f} on average, the others by {matrix[~own].mean():.2f}; in {best} of {having} "
+        f"rows with an own word it gains most. Lowest {matrix.min():.2f}, highest {matrix.max():.2f}.",
     )  # fmt: skip
     limit = np.abs(matrix).max()
     image = axes.imshow(matrix, cmap=DIVERGING, vmin=-limit, vmax=limit)
@@ -406,9 +407,8 @@ def dose_panels(table: pandas.DataFrame, measure: str, *, ylabel: str, title: st
     )  # fmt: skip
     for axes, name in zip(np.atleast_1d(panels).flat, emotions, strict=False):
         axes.axhline(plain, color=GREY, ls="--", lw=0.8, label="unsteered")
-        for (kind, group), (marker, colour), offset in zip(
-            controls.items(), (("o", GREY), ("^", ORANGE), ("s", "black")), (0, 0.02, -0.02), strict=False
-        ):
+        styles = (("o", GREY, 0), ("^", ORANGE, 0.02), ("s", "black", -0.02))[: len(controls)]
+        for (kind, group), (marker, colour, offset) in zip(controls.items(), styles, strict=True):
             face = GREY if kind == "random" else "white"
             axes.plot(
                 group.strength + offset, group["mean"], marker, color=colour, ms=4, mfc=face, alpha=0.7, label=kind
@@ -421,6 +421,8 @@ def dose_panels(table: pandas.DataFrame, measure: str, *, ylabel: str, title: st
         axes.set_title(name, loc="left")
         if axes.get_subplotspec().is_last_row():
             axes.set_xlabel("strength")
+    for axes in np.atleast_1d(panels).flat[len(emotions) :]:
+        axes.remove()
     figure.supylabel(ylabel, fontsize=9)
     figure.suptitle(title, fontsize=10)
     handles, labels = np.atleast_1d(panels).flat[0].get_legend_handles_labels()

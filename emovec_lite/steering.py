@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from emovec_lite.activations import length_batches, mean_from, pad_right, reading, tokenize
 from emovec_lite.errors import EmovecError, UnknownName
-from emovec_lite.generation import BATCH_TOKENS, perplexity, surprise, with_prompts, write
+from emovec_lite.generation import BATCH_TOKENS, next_tokens, perplexity, surprise, with_prompts, write
 from emovec_lite.geometry import ridge_axis
 from emovec_lite.norms import ratings
 from emovec_lite.stories import DATA, Corpus, load_neutral, words_of
@@ -38,9 +38,10 @@ def steer(subject: Subject, direction: Direction, strength: float, positions: Po
     """Add strength x mean residual norm x direction to the residual stream at the direction's layer.
 
     At every token; or with `positions="generated"` only where the model is about to write, at the last token of a
-    prompt and at each one that follows; or at a slice of the text's tokens, counted from its beginning. Blocks nest
-    and add up. Earlier layers are untouched, and the model is as before when the block ends, however it ends. Other
-    threads that steer, read or generate with this model wait until then. Raises `UnknownName` for a layer that the
+    prompt and at each one that follows (in a pass over a whole text that is only its last); or at a slice of the
+    tokens of one text, counted from its beginning. Blocks nest and add up. Earlier layers are untouched, and the model is as
+    before when the block ends, however it ends. Other threads that steer, read or generate with this library wait
+    until then. Raises `UnknownName` for a layer that the
     model has not, `EmovecError` for a direction of another width and for a slice that counts from the end.
     """
     if direction.layer not in range(subject.n_layers):
@@ -165,12 +166,12 @@ def word_odds(subject: Subject, words: Sequence[str], prompts: Sequence[str] = F
     """Log odds of each word as the next one, mean over prompts; of a word of several tokens, those of its first."""
     import torch
 
-    first = [ids[0] for ids in tokenize(subject, [f" {word}" for word in words])]
+    first = next_tokens(subject, words)
     ids, mask = pad_right(tokenize(subject, prompts), subject.tokenizer.pad_token_id, subject.device)
     with subject.lock, torch.inference_mode():
         logits = subject.hf(input_ids=ids, use_cache=False).logits[torch.arange(len(ids)), mask.sum(dim=1) - 1]
-    p = logits.float().softmax(dim=-1)[:, first].double()
-    return (p.log() - (1 - p).log()).mean(dim=0).cpu().numpy()
+    p = logits.float().softmax(dim=-1)[:, first].cpu().double()
+    return (p.log() - (1 - p).log()).mean(dim=0).numpy()
 
 
 def odds_matrix(
@@ -228,7 +229,7 @@ def judge(
     rated = ~np.isnan(human)
     axis, intercept = ridge_axis(vectors.at(layer).double().numpy()[rated], human[rated])
     center = vectors.center[vectors.layers.index(layer)].double().numpy()
-    sides = [[ids[0] for ids in tokenize(subject, [f" {w}" for w in words])] for words in (PLEASANT, UNPLEASANT)]
+    sides = [next_tokens(subject, words) for words in (PLEASANT, UNPLEASANT)]
     tokens, first = with_prompts(subject, texts, prompts)
     verdict = subject.tokenizer(VERDICT, add_special_tokens=False)["input_ids"]
     found = {name: np.full(len(texts), np.nan) for name in ("odds", "projection", "perplexity")}
@@ -236,14 +237,19 @@ def judge(
         rows = [tokens[i] + verdict for i in batch]
         ids, _ = pad_right(rows, subject.tokenizer.pad_token_id, subject.device)
         seen = {}
-        with torch.inference_mode(), reading(subject, seen.__setitem__):
+
+        def keep(at, residual, seen=seen) -> None:
+            if at == layer:
+                seen[layer] = residual
+
+        with torch.inference_mode(), reading(subject, keep):
             logits = subject.hf(input_ids=ids, use_cache=False).logits
         for row, i in enumerate(batch):
             end = len(tokens[i])
             said = logits[row, len(rows[row]) - 1].float().log_softmax(dim=-1)
             found["odds"][i] = float(said[sides[0]].logsumexp(dim=0) - said[sides[1]].logsumexp(dim=0))
             if end > first[i]:
-                mean = seen[layer][row, first[i] : end].double().mean(dim=0).cpu().numpy()
+                mean = seen[layer][row, first[i] : end].float().mean(dim=0).cpu().double().numpy()
                 found["projection"][i] = (mean - center) @ axis + intercept
                 found["perplexity"][i] = float(surprise(logits[row], tokens[i], first[i]).mean().exp())
     return {**found, **text_measures(texts)}
@@ -377,7 +383,10 @@ def calibrate(
     def along(direction: Direction, strength: float) -> float:
         with steer(subject, direction, strength):
             texts = sampled(subject, prompts, range(len(prompts)), TOKENS)
-        means = mean_from(subject, *with_prompts(subject, texts, prompts)).at(readout.layer)
+        pairs = [(ids, i) for ids, i in zip(*with_prompts(subject, texts, prompts), strict=True) if len(ids) > i]
+        if not pairs:  # steered into silence
+            return float("nan")
+        means = mean_from(subject, *zip(*pairs, strict=True)).at(readout.layer)
         return float((means @ readout.vector).mean()) / readout.residual_norm * 100
 
     plain = surprise_under(readout, 0.0)
@@ -413,6 +422,6 @@ if __name__ == "__main__":  # remake the shipped doses: about a quarter of an ho
         "shuffled": shuffled_label_directions(made, corpus, like, 5),
         "all stories": [all_story_mean(made, like)],
     }
-    default = load_model(dtype=torch.float32)
+    default = load_model(device="cpu", dtype=torch.float32)
     table = dose_response(default, made, groups, (-0.25, 0.1, 0.25, 0.4), 24, seeds=(0, 1, 2))
     table.round(3).to_csv(DATA / "doses.csv.xz", index=False)

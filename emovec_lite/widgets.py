@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from jaxtyping import Float
 
+from emovec_lite.environment import where
 from emovec_lite.errors import EmovecError
 from emovec_lite.evaluation import token_projections
 from emovec_lite.generation import perplexity, stream
@@ -290,7 +290,7 @@ def circumplex_pad(subject: Subject, vectors: EmotionVectors, layer: int, prompt
 
 def in_colab() -> bool:
     """Whether this kernel is Google Colab's."""
-    return "google.colab" in sys.modules
+    return where() == "Colab"
 
 
 class Live:

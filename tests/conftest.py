@@ -73,6 +73,20 @@ def tiny(tokenizer):
 
 
 @pytest.fixture(scope="session")
+def tiny_with_bos(tiny):
+    """The tiny Llama with a tokenizer that puts a mark at the beginning of every text, as Gemma's and Llama's do."""
+    from copy import deepcopy
+    from dataclasses import replace
+
+    from tokenizers.processors import TemplateProcessing
+
+    marking = deepcopy(tiny().tokenizer)
+    marking.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    assert marking("w1")["input_ids"] == [1, 5]
+    return replace(tiny(), tokenizer=marking)
+
+
+@pytest.fixture(scope="session")
 def subject():
     """The real default model, fetched and converted if it is not in the cache."""
     from emovec_lite.models import load_model

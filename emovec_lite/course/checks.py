@@ -279,18 +279,19 @@ def shipped_vectors() -> EmotionVectors:
 @contextmanager
 def left_as_it_was(subject: Subject, when: str = "after your function returned") -> Iterator[None]:
     """`NotYet` if the block leaves a hook on the model; takes it off first, so that the next try starts clean."""
-    before = {id(hooks): set(hooks) for hooks in _hooks(subject)}
-    try:
-        yield
-    finally:
-        left = [
-            (hooks, key)
-            for hooks in _hooks(subject)
-            for key in set(hooks) - before.get(id(hooks), set())
-            if not str(getattr(hooks[key], "__module__", "")).startswith(("transformers.", "nnsight."))
-        ]  # transformers puts hooks of its own at the first `output_hidden_states=True`, and counts on them
-        for hooks, key in left:
-            del hooks[key]
+    with subject.lock:  # a widget that is writing would be taken for the answer, and steer it
+        before = {id(hooks): set(hooks) for hooks in _hooks(subject)}
+        try:
+            yield
+        finally:
+            left = [
+                (hooks, key)
+                for hooks in _hooks(subject)
+                for key in set(hooks) - before.get(id(hooks), set())
+                if not str(getattr(hooks[key], "__module__", "")).startswith(("transformers.", "nnsight."))
+            ]  # transformers puts hooks of its own at the first `output_hidden_states=True`, and counts on them
+            for hooks, key in left:
+                del hooks[key]
     expect(
         not left,
         f"Your hook is still on the model {when}, and will run in every later forward pass. "

@@ -508,7 +508,7 @@ def check_price(answer: Answer, subject: Subject) -> Iterator[str]:
     n = len(tokenize(subject, [PROMPT])[0])
     hints[(len(ids) - n,)] = "A value for each token. Take the mean of the log probabilities first, then exp."
     hints[(1,)] = "Return one number: `.item()`, or index into it."
-    with torch.inference_mode():
+    with subject.lock, torch.inference_mode():
         logits = subject.hf(torch.tensor([ids], device=subject.device)).logits[0].float()
     logs = logits.log_softmax(dim=-1).cpu()
     own = torch.tensor([logs[i - 1, ids[i]] for i in range(n, len(ids))])

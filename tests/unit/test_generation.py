@@ -74,9 +74,10 @@ def test_a_stream_ends_with_the_end_of_text_and_never_shows_half_a_letter(tiny, 
     whole = generate(subject, TEXT, 6)
     third = tokenize(subject, [whole])[0][2]
     monkeypatch.setattr(subject.hf.generation_config, "eos_token_id", [third, 63])
-    assert "".join(stream(subject, TEXT, 6)) == generate(subject, TEXT, 6) == " ".join(whole.split()[:3])
+    assert "".join(stream(subject, TEXT, 6)) == generate(subject, TEXT, 6)
+    assert generate(subject, TEXT, 6).split() == whole.split()[:3]
 
-    halves = {1: "\ufffd", 2: "é", 3: "é\ufffd"}
+    halves = {5: "", 6: "\ufffd", 7: "é", 8: "é\ufffd"}  # the prompt has five
     monkeypatch.setattr(subject.hf.generation_config, "eos_token_id", None)
     monkeypatch.setattr(subject.tokenizer, "decode", lambda ids, **_: halves[len(ids)])
     assert list(stream(subject, TEXT, 3)) == ["é", "\ufffd"]
@@ -112,11 +113,27 @@ def test_perplexity_is_exp_of_the_mean_surprise_at_a_texts_own_tokens(tiny):
     assert np.isnan(perplexity(subject, ["", "w1"], ["w1 w2", ""])).all()
 
 
+def test_a_mark_of_the_beginning_belongs_to_no_text(tiny_with_bos, monkeypatch):
+    subject = tiny_with_bos
+    assert "".join(stream(subject, TEXT, 6)) == generate(subject, TEXT, 6)
+    tokens, first = with_prompts(subject, [" w5", "w5"], ["w1 w2", ""])
+    assert [ids[i:] for ids, i in zip(tokens, first, strict=True)] == [[9], [9]]
+    assert [len(ids) for ids in tokens] == [4, 2]
+
+
+def test_the_space_before_the_first_word_is_kept(tiny, monkeypatch):
+    """Some tokenizers' decoders drop it: a text must go on from its prompt as it was written."""
+    subject, decode = tiny(), tiny().tokenizer.decode
+    monkeypatch.setattr(subject.tokenizer, "decode", lambda ids, **kw: decode(ids, **kw).lstrip())
+    for text in (generate(subject, TEXT, 4), "".join(stream(subject, TEXT, 4))):
+        assert text.startswith(" ") and tokenize(subject, [TEXT + text])[0][:5] == tokenize(subject, [TEXT])[0]
+
+
 def test_where_a_text_begins_after_its_prompt(subject):
     """With the real tokenizer: a text that goes on inside a word takes the word's token with it."""
     tokens, first = with_prompts(subject, [" broke down.", "es came."], ["The bus", "The bus"])
     assert [subject.tokenizer.decode(ids[i:]) for ids, i in zip(tokens, first, strict=True)][0] == " broke down."
-    assert first[1] <= first[0] and subject.tokenizer.decode(tokens[1]) == "The buses came."
+    assert (first[0], first[1]) == (2, 1) and subject.tokenizer.decode(tokens[1]) == "The buses came."
 
 
 def test_another_thread_waits_while_a_model_is_steered(tiny, direction):

@@ -174,7 +174,7 @@ def test_the_odds_map_says_and_frames_what_is_own():
     matrix = np.array([[2.0, -1.0, 0.0], [0.5, 1.0, -2.0], [3.0, 0.0, -0.5]])
     figure = plots.odds_map(matrix, names, names, title="T")
     text = plots.alt_text(figure)
-    assert f"change by {np.diag(matrix).mean():.2f} on average" in text and "in 2 of 3 rows" in text
+    assert f"change by {np.diag(matrix).mean():.2f} on average" in text and "in 2 of 3 rows with an own word" in text
     off = matrix[~np.eye(3, dtype=bool)]
     assert f"the others by {off.mean():.2f}" in text and "Lowest -2.00, highest 3.00" in text
     axes = figure.axes[0]

@@ -171,12 +171,7 @@ def test_shuffled_labels_make_directions_of_the_same_stories_topic_by_topic(vect
     assert {(d.layer, d.residual_norm) for d in drawn} == {(2, like.residual_norm)}
     own = torch.stack([vectors.direction(e, 2).vector for e in EMOTIONS])
     assert max((own @ d.vector / 2).abs().max() for d in drawn) < 0.999  # none is an emotion's own
-    span = torch.linalg.qr((vectors.stories.at(2) - vectors.stories.at(2).mean(dim=0)).T)[0]
-    neutral = vectors.neutral_at(2)
-    for d in drawn:  # they lie where stories differ, less what neutral text varies in
-        clean = span - neutral.T @ (neutral @ span)
-        assert torch.linalg.lstsq(clean, d.vector[:, None]).solution.isfinite().all()
-        assert (neutral @ d.vector).abs().max() < 1e-4
+    assert max((vectors.neutral_at(2) @ d.vector).abs().max() for d in drawn) < 1e-4
     seen = []
     monkeypatch.setattr(
         steering, "centred_means", lambda x, labels: seen.append(labels) or (x[: len(EMOTIONS)], None)
@@ -249,6 +244,26 @@ def test_the_judges_read_the_text_and_not_its_prompt(tiny, vectors):
         for name, values in judge(subject, vectors, 1, texts[i : i + 1], prompts[i : i + 1]).items():
             assert got[name][i] == pytest.approx(values[0], rel=1e-4, abs=1e-5), name
     assert np.isnan(judge(subject, vectors, 1, [""], ["w1"])["perplexity"]).all()
+
+
+def test_a_mark_of_the_beginning_is_not_taken_for_the_word(tiny_with_bos, vectors, monkeypatch):
+    subject, (a, b) = tiny_with_bos, tokenize(tiny_with_bos, ["w7", "w8"])
+    assert a[0] == b[0] == 1
+    p = subject.hf(torch.tensor(tokenize(subject, ["w1 w2"]))).logits[0, -1].softmax(dim=-1)
+    wanted = [(p[i].log() - (1 - p[i]).log()).item() for i in (a[1], b[1])]
+    np.testing.assert_allclose(word_odds(subject, ["w7", "w8"], ["w1 w2"]), wanted, rtol=1e-4)
+    monkeypatch.setattr(steering, "PLEASANT", ("w7", "w9"))
+    monkeypatch.setattr(steering, "UNPLEASANT", ("w8",))
+    monkeypatch.setattr(steering, "VERDICT", " w3 w4")
+    texts, prompts = [" w5 w6 w7", " w9"], ["w1", "w2 w3"]
+    got = judge(subject, vectors, 1, texts, prompts)
+    for i, (text, prompt) in enumerate(zip(texts, prompts, strict=True)):
+        logs = (
+            subject.hf(torch.tensor(tokenize(subject, [f"{prompt}{text} w3 w4"]))).logits[0, -1].log_softmax(dim=-1)
+        )
+        good, bad = logs[[11, 13]].logsumexp(dim=0), logs[12]
+        assert got["odds"][i] == pytest.approx(float(good - bad), abs=1e-4)
+    np.testing.assert_allclose(got["perplexity"], perplexity(subject, texts, prompts), rtol=1e-4)
 
 
 def test_the_verdict_is_pleasant_words_against_unpleasant_ones(subject, monkeypatch):
