@@ -39,10 +39,10 @@ def steer(subject: Subject, direction: Direction, strength: float, positions: Po
 
     At every token; or with `positions="generated"` only where the model is about to write, at the last token of a
     prompt and at each one that follows (in a pass over a whole text that is only its last); or at a slice of the
-    tokens of one text, counted from its beginning. Blocks nest and add up. Earlier layers are untouched, and the model is as
-    before when the block ends, however it ends. Other threads that steer, read or generate with this library wait
-    until then. Raises `UnknownName` for a layer that the
-    model has not, `EmovecError` for a direction of another width and for a slice that counts from the end.
+    tokens of one text, counted from its beginning. Blocks nest and add up. Earlier layers are untouched, and the
+    model is as before when the block ends, however it ends. Other threads that steer, read or generate with this
+    library wait until then. Raises `UnknownName` for a layer that the model has not, `EmovecError` for a direction of
+    another width and for a slice that counts from the end.
     """
     if direction.layer not in range(subject.n_layers):
         raise UnknownName("layer", direction.layer, range(subject.n_layers))

@@ -14,13 +14,13 @@
 # **You will**
 #
 # - push a model along an emotion vector while it writes, with nnsight and with a `with` block of your own;
-# - measure what the push does, to single words and to whole texts, beside random directions, shuffled labels and the
-#   mean of all stories;
+# - measure what the push does, to single words and to whole texts, beside random directions and directions from shuffled
+#   labels;
 # - measure what it costs, see where it breaks, and find a layer and a strength that are worth their price;
 # - steer by hand: a panel, a compass, and a text coloured by what it evokes.
 #
-# **You need** chapters 01 and 02; 04 for the plane of valence and arousal. 75 minutes. The cells take {{measured}} of
-# memory on two cores, without a GPU.
+# **You need** chapters 01 and 02; 03 for the lens; 04 for the plane of valence and arousal and for the nulls. 75
+# minutes. The cells take {{measured}} of memory on two cores, without a GPU.
 #
 # {{box}}
 
@@ -45,24 +45,24 @@ print(f"layer {layer} of {subject.n_layers}; a residual there is {afraid.residua
 #
 # To steer is to add a vector to the residual stream while the model runs. An emotion vector gives the direction. But
 # how *much* of it? Papers and blog posts name coefficients: 4, 10, 300. Without a unit such a number says nothing. Here
-# is the length of an average residual, layer by layer.
+# is how long residuals are on average, layer by layer.
 #
-# **Predict** what adding a vector of length 4 would do at layer 0, and what at the last layer.
+# **Predict** what part of a residual a vector of length 4 is at layer 0, and what part at the last layer.
 
 # %%
 from emovec_lite.plots import curves
 
 norms = vectors.norms.tolist()
 show(curves(
-    list(vectors.layers), {"mean residual": norms}, xlabel="layer", ylabel="norm", title="How long residuals are",
+    list(vectors.layers), {"mean length": norms}, xlabel="layer", ylabel="norm", title="How long residuals are",
 ))  # fmt: skip
 first, last = vectors.layers[0], vectors.layers[-1]
 print(f"4 is {4 / norms[0]:.2f} of a residual at layer {first}, and {4 / norms[-1]:.3f} at layer {last}")
 
 # %% [markdown]
-# A push that is a good part of a residual at one layer is nothing at another, and between models it differs far more:
-# in some, residuals are tens of thousands long. So this course counts, as Sofroniew et al. 2026 do, in **fractions of
-# the mean residual norm**: strength 0.25 is a push a quarter as long as the residuals at that layer.
+# The same vector is a tenth of a residual at the first layer and a 250th at the last, and between models lengths differ
+# far more. So this course counts, as Sofroniew et al. 2026 do, in **fractions of the mean residual norm**: strength
+# 0.25 is a push a quarter as long as the residuals at that layer.
 
 # %% [markdown]
 # {{exercise 6.1}}
@@ -116,9 +116,10 @@ print("unsteered:", written_by(lambda tracer: None))
 print("one step: ", written_by(add_once))
 
 # %% [markdown]
-# The edit was made in the *first* pass only, over the prompt, and nnsight says nothing about it. It is the commonest
-# way to steer less than one thinks. (What it did in that pass stays in the model's cache, so the later tokens are not
-# quite the unsteered ones.) To edit every pass, loop over the steps:
+# The edit was made in the *first* pass only, over the prompt, and nnsight says nothing about it. Still the whole text
+# is another: the first new token comes from the edited pass, and every later one reads that token, and the edited
+# prompt in the model's cache, though nothing is added any more. It is the commonest way to steer less than one thinks.
+# To edit every pass, loop over the steps:
 #
 # ```python
 # for _ in tracer.iter[:steps]:
@@ -209,26 +210,32 @@ adding = check("6.3", adding, subject)
 
 # %% [markdown]
 # The library's `steer` is the same idea with the unit built in, a choice of positions, and a lock, so that two threads
-# do not steer each other. Three ways now, and they should agree *token for token*.
+# do not steer each other. Three ways now, and they should agree *letter for letter*. And what does nnsight cost?
 
 # %%
 import time
 
-texts, speed = {"nnsight": theirs}, {}
-with adding(subject, layer, vector):
-    texts["your block"] = generate(subject, prompt, 24)
-with steer(subject, afraid, strength=0.3):
-    texts["the library"] = generate(subject, prompt, 24)
-print(len(set(texts.values())), "different text from", len(texts), "ways")
 
-for name, run in {
-    "unsteered": lambda: generate(subject, prompt, 24),
-    "nnsight": lambda: generate_steered(subject, prompt, layer, vector, 24),
-}.items():
+def by_block():
+    with adding(subject, layer, vector):
+        return generate(subject, prompt, 24)
+
+
+def by_nnsight():
+    return subject.tokenizer.decode(generate_steered(subject, prompt, layer, vector, 24))
+
+
+def by_library():
+    with steer(subject, afraid, strength=0.3):
+        return generate(subject, prompt, 24)
+
+
+texts = set()
+for way in (by_block, by_nnsight, by_library):
     started = time.perf_counter()
-    run()
-    speed[name] = time.perf_counter() - started
-print(f"nnsight takes {speed['nnsight'] / speed['unsteered']:.1f} times as long as unsteered text")
+    texts.add(way())
+    print(f"{way.__name__:>10}: {time.perf_counter() - started:.1f} s")
+print("one text from three ways" if len(texts) == 1 else f"{len(texts)} different texts")
 
 # %% [markdown]
 # ## One word: the odds
@@ -252,9 +259,11 @@ matrix = odds_matrix(subject, directions, names, strength=0.25)
 show(odds_map(matrix, names, names, title=f"Steering at layer {layer}, strength 0.25"))
 
 # %% [markdown]
-# A strong diagonal, with pale cells in it, and a structure beside it: pleasant directions lower unpleasant words, and
-# the other way round. To say how strong, one number: own words against all the others. And to say what chance would
-# give, the same number for other **orders**: pretend that row *i* belongs to the word `order[i]`.
+# In 11 of the 12 rows the own word gains most; in the row of *lonely* it is *happy*. There are pale cells on the
+# diagonal (*grateful*), and dark ones beside it. Some of those make sense: *calm* and *peaceful* raise each other,
+# *afraid* lowers *happy* most. But it is no map of pleasant against unpleasant: *sad* and *lonely* raise *happy*, and
+# *happy* raises *sad*. To say how strong the diagonal is, one number: own words against all the others. And to say what
+# chance would give, the same number for other **orders**: pretend that row *i* belongs to the word `order[i]`.
 
 # %% [markdown]
 # {{exercise 6.4}}
@@ -286,24 +295,32 @@ from emovec_lite.geometry import max_corrected_null, permutation_p
 from emovec_lite.plots import dots
 
 gap = diagonal_gap(matrix, np.arange(len(names)))
-null = max_corrected_null(
+null = max_corrected_null(  # one number for each order: a plain permutation null
     lambda orders: np.array([[diagonal_gap(matrix, order)] for order in orders.astype(int)]), np.arange(len(names)),
 )  # fmt: skip
 own = np.diag(matrix)
 print(f"own {own.mean():+.2f}, others {(matrix.sum() - own.sum()) / (len(own) ** 2 - len(own)):+.2f}, gap {gap:.2f}, "
       f"p = {permutation_p(gap, null):.4f}")  # fmt: skip
-chance = odds_matrix(subject, random_directions(happy, 20), names, strength=0.25)
-print(f"random directions: {chance.mean():+.2f} on average; own direction above all 20 for {(own > chance.max(axis=0)).sum()} "
-      f"of {len(names)} words")  # fmt: skip
+
+# %%
+from emovec_lite import load_corpus
+from emovec_lite.steering import shuffled_label_directions
+
+pushes = [*random_directions(happy, 20), *shuffled_label_directions(vectors, load_corpus(), happy, 5)]
+chance = odds_matrix(subject, pushes, names, strength=0.25)
+print(f"random directions {chance[:20].mean():+.2f}, shuffled labels {chance[20:].mean():+.2f} on average")
+print("own direction above all 25:", [name for name, gain, null in zip(names, own, chance.T) if gain > null.max()])
 show(dots(
-    names, {"own direction": own}, null=chance.T, null_label="20 random directions",
+    names, {"own direction": own}, null=chance.T, null_label="20 random, 5 shuffled labels",
     xlabel="change in log odds of the word", title="Each word under its own direction",
 ))  # fmt: skip
 
 # %% [markdown]
-# No shuffled order comes near (the p is the smallest that 2,000 shuffles allow). Note what the random directions do: on
-# the whole they *lower* all feeling words a little, and single ones move a word by more than 1. A push of any kind does
-# something. What sets the emotion vector apart is that it knows where.
+# None of 2,000 orders reaches the gap (so p is the smallest possible). Then the pushes that mean nothing: 20 random
+# directions, and 5 that the recipe makes of the same stories with the emotions **shuffled** among them, which lie where
+# stories differ. On average they *lower* feeling words a little, and single ones move a word by 1 or 2 either way. A
+# push of any kind does something. For most of the twelve words the own direction does more than all 25; for the others
+# one of these does as much.
 #
 # This is still a narrow test. Part of it may be the lens of chapter 03: a direction that simply *spells* its word at the
 # output. Does the push change what the text is *about*?
@@ -358,16 +375,18 @@ for direction in (happy, vectors.direction("calm", layer), random_directions(hap
         print(f"{direction.name:>8} {strength:<4} price {price(subject, prompt, text):>5.1f} {text[:80]!r}")
 
 # %% [markdown]
-# The text does not fall silent; it breaks, in ways that can be told apart: the same phrase over and over, words that
-# are none, pieces of tokens. And look at the prices. **A loop is cheap**: once it has begun, every next token is easy
-# to foresee. Steered by *calm* at 0.9 the model writes "the the the", for a fifth of what the noise of the others
-# costs. So perplexity needs two more meters beside it: the share of different word pairs (`distinct`), and the share of
-# runs of four words that have been there before (`repeated`).
+# The text does not fall silent; it breaks: the same phrase over and over, words that are none, pieces of words. *Happy*
+# loops already at 0.45, where it costs *less* than at 0.3. **A loop can be cheap**: once it has begun, each next token
+# is easy to foresee, and even "the the the" of *calm* at 0.9 costs little. Other loops are dear, if the pieces are odd
+# ones. So the price alone says neither that a text is good nor how it broke, and two more meters stand beside it from
+# here on: the share of different word pairs (`distinct`), and the share of runs of four words that have been there
+# before (`repeated`).
 #
 # ## Dose and response
 #
 # Now the experiment: several strengths, one of them backwards; sampled texts of 20 tokens after eight openings. Every
-# text is then read again by the *unsteered* model, and judged in three ways that have little in common but the text:
+# text is then read again by the *unsteered* model, and judged in three ways. The first two use the model itself, and
+# the axis of the second is made from the same stories as the directions; only the third is independent of both:
 #
 # - `odds`: after "All in all, it was", pleasant words against unpleasant ones, none of them an emotion of this course;
 # - `projection`: the text's own residuals, at **another layer**, on the ridge axis for human valence;
@@ -391,9 +410,9 @@ show(dose_panels(table, "lexicon", ylabel="VADER, −1 to 1", title="Eight texts
 # %% [markdown]
 # A tendency, and bars (95 % intervals of the mean) so long that one could tell many stories. Eight texts are not
 # enough, and there is no control yet. So we ran the same function once for longer, on the default model: 24 texts for
-# each dot, six emotions, and at **every** strength three kinds of control: 20 random directions; 5 directions made by
-# the same recipe from the same stories with the emotions **shuffled** among them; and the **mean of all stories**,
-# which the recipe takes off. The table comes with the course (`python -m emovec_lite.steering` makes it again).
+# each dot, six emotions, and at **every** strength three kinds of control: 20 random directions, 5 from shuffled
+# labels, and the **mean of all stories**, which the recipe takes off. The table comes with the course (`python -m
+# emovec_lite.steering` makes it again).
 #
 # **Predict:** which of the six emotions will leave the cloud of controls? Will *sad*?
 
@@ -409,10 +428,13 @@ show(dose_panels(doses, "projection", ylabel="predicted valence", title="Valence
 
 # %%
 show(dose_panels(doses, "perplexity", ylabel="perplexity", title="What it costs"))
+for text in doses[(doses.direction == "happy") & (doses.strength == 0.4)].text.iloc[:3]:
+    print(repr(text))
 
 # %% [markdown]
-# One table instead of eighteen panels, at the strength that this course uses throughout, 0.25: of the 26 controls, how
-# many lie as far out as the emotion, or further, on the side to which it should go?
+# One table instead of eighteen panels, at one strength, 0.25, that of chapter 00 and of the odds above, so that we do
+# not choose the best of four. Of the 26 controls, how many lie as far out as the emotion, or further, on the side to
+# which it should go?
 
 # %%
 import pandas
@@ -429,24 +451,46 @@ print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_stri
 # %% [markdown]
 # Read it row by row. **Happy** and **angry** lie beyond all 26 controls for all three judges; **calm** nearly so.
 # *Afraid* does by the odds and, but for one control, by the lexicon, and not by the projection. **Sad** and
-# **grateful** do nothing that a random direction would not do, or go the wrong way: *grateful* lowers the valence that
-# the model itself reads. A single zero says no more than p = 1/27, and there are eighteen cells: one zero among them
-# would be luck. Eight, most of them in two rows, are not.
+# **grateful** do not go where they should: *sad* is, by the lexicon, more pleasant than nearly all the controls, and
+# *grateful* lowers the valence that the model itself reads below *all* of them.
 #
-# Two things would have been missed without the controls. Unsteered text is *more* pleasant than text under almost any
-# push, so every direction seems to lower valence if that is all one compares with. And the shuffled directions repeat
-# themselves more than random ones: where stories differ, a push does more harm.
+# How much is that? The three judges of a row read the same texts, so count rows, not cells: by luck a row is all zeros
+# at most once in 27, which would make 0.2 of six rows, and two are. One cell is as extreme on the wrong side. And most
+# controls are random; of the stricter kind, the shuffled labels, there are only five, and to lie beyond all five says
+# no more than p = 1/6.
 #
-# Now the price, in the third figure: up to 0.25 an emotion costs what a random push costs (*calm*, which loops, a little
-# more). At 0.4 *happy* and *calm* cost twice as much, and what looks like a stronger effect on valence is bought with
-# broken text.
+# Without controls one would have gone wrong: at 0.25 unsteered text is *more* pleasant, by lexicon and projection, than
+# text under nearly all of the controls. Compared with it alone, most directions seem to lower valence.
+#
+# Now the price, in the third figure. At 0.25 all but *calm* cost about what the controls cost. Backwards, *afraid*,
+# *sad* and *grateful* cost more than any control does. At 0.4 *happy*, *calm*, *afraid* and *angry* cost more than
+# every control: the stronger effect on valence there is paid for, though the three texts of *happy* at 0.4 that you saw
+# are odd rather than broken.
+#
+# One doubt is left. A text can *say* "happy", and a text can tell of happy things. Does the lexicon hear anything but
+# the word?
+
+# %%
+from emovec_lite.stories import leaks
+
+for name, side in sides.items():
+    own = doses[(doses.direction == name) & (doses.strength == 0.25)]
+    silent = own[[leaks(name).search(text) is None for text in own.text]]
+    further = ((controls.lexicon - silent.lexicon.mean()) * side >= 0).sum()
+    print(f"{name:>8}: {len(own) - len(silent)} of {len(own)} texts say it or a near-synonym; the others' lexicon score "
+          f"{silent.lexicon.mean():+.2f}, controls as far out: {further}")  # fmt: skip
+
+# %% [markdown]
+# Few texts say it, and without them the picture is the same. What the lexicon hears in *happy* and *angry* is more than
+# the word.
 #
 # ## Which layer, and how hard?
 #
-# "Which layers, what strength?" is what people ask first about every steering library. The answer does not carry over,
-# not even between layers of one model. `calibrate` looks for it: for each layer the largest strength at which neutral
-# text becomes no more than 1.5 times as perplexing, and then how far the texts written at that strength have moved
-# towards the emotion when they are read again without steering.
+# "Which layers, what strength?" is what people ask first about every steering library. The answer need not carry over,
+# not even between the layers of one model. `calibrate` looks for it: for each layer the largest strength at which one
+# neutral passage is no more than 1.5 times as perplexing to the *steered* model (another price than the one above, and
+# quicker to measure); and then how far the texts written at that strength have moved towards the emotion when they are
+# read again without steering, at layer 19.
 #
 # **Predict:** early, middle or late?
 
@@ -458,17 +502,16 @@ print(found.table.round(2).to_string(index=False))
 print(f"best: layer {found.direction.layer}, strength {found.strength}")
 
 # %% [markdown]
-# At one third of the depth the same price buys least. The last layer comes close to the best here: what is added there
-# goes straight into the next word, with no block left to work on it. The table rests on eight texts a layer, so read it
-# as a hint where to look, and then measure as above. (The layer of this course, two thirds up, was fixed before any of
-# this was run.)
+# At one third of the depth the same price buys least. The rest is a hint where to look, no more: eight texts and one
+# passage a layer, no controls, and the effect is read along the very direction with which one of the rows steers. (The
+# layer of this course, two thirds up, was fixed before any of this was run.) Note that 0.25, the strength used above,
+# is a little beyond this bound.
 #
 # ## Backwards, and in between
 #
-# A direction can be subtracted. Is *minus afraid* the same as *calm*? And directions can be combined. All the emotions
-# together give two axes, by weighting each emotion's vector with people's ratings: one for valence, one for arousal
-# (what is left of it beyond valence). Then there is a direction for every point of the compass, also where no word
-# stands.
+# Directions can be combined. All the emotions together give two axes, by weighting each emotion's vector with people's
+# ratings: one for valence, one for arousal (what is left of it beyond valence). Then there is a direction for every
+# point of the compass, also where no word stands.
 
 # %% [markdown]
 # {{exercise 6.6}}
@@ -505,8 +548,9 @@ compass = check("6.6", compass)
 
 # %% [markdown]
 # Now a test that could fail. People's ratings put every word at some angle of that plane. We steer in twelve directions
-# round the compass and see, for each word, which direction raises its odds most. If the plane means anything to the
-# model, the two angles should agree.
+# round the compass and ask for each word where the centre of its twelve changes lies: each direction weighted by how
+# much it raises the word, beyond what it does to all words. (Of a word of several tokens we watch the first.) If the
+# plane means anything to the model, the two angles should agree.
 #
 # But careful: the axes are *made* from these emotions and these ratings. So we hold out: the axes come from one half of
 # the emotions, the words that we look at from the other half, and then the other way round.
@@ -573,11 +617,11 @@ for axis, part in {"left and right": np.cos, "up and down": np.sin}.items():
     print(f"{axis}: r = {r:.2f}, p = {permutation_p(r, null):.4f}")
 
 # %% [markdown]
-# The fine error was no evidence of arousal at all: a model that knows the two sides and nothing else would do as well.
-# Taken apart, both axes are there: left and right strongly, up and down weakly. *A summary can be good for another
-# reason than the one you have in mind.*
+# So the small error is no evidence of arousal at all: a model that knows the two sides and nothing else would do as
+# well. Taken apart, both axes are there: left and right strongly, up and down weakly. *A summary can be good for
+# another reason than the one you have in mind.*
 #
-# Backwards now: *minus afraid* beside *calm*, by their effect on the same twelve words.
+# A direction can also be subtracted. **Predict:** is *minus afraid* the same as *calm*?
 
 # %%
 signed = {f"{s:+.0f} {name}": s * vectors.direction(name, layer) for name in ("afraid", "calm") for s in (1, -1)}
@@ -588,15 +632,16 @@ for name in ("-1 afraid", "+1 calm"):
         print(f"{name}: {prompt}{generate(subject, prompt, 30)!r}")
 
 # %% [markdown]
-# *Minus afraid* is not *calm*. It raises *happy* most, and *calm* hardly moves. The vector says what afraid stories
-# have that others lack; its reverse is what they lack, and that is no emotion in particular. *Minus calm* does lower
-# *calm* and *peaceful*, but raises no unrest: *angry* and *afraid* stay where they are.
+# *Minus afraid* is not *calm*: it raises *happy*, about as much as the luckiest of the 25 pushes did, and *lowers*
+# *calm*. The reverse of what afraid stories have is not the vector of its opposite. *Minus calm* lowers *calm* and
+# *peaceful*, but raises no unrest: *angry* and *afraid* stay where they are.
 #
 # ## By hand
 #
-# Enough of tables. Choose an emotion (or two: their sum), a layer, a strength, and write a prompt of your own. Left the
-# steered text, right the unsteered; below, what each would cost. **Look for:** an emotion that works where the odds say
-# it should not; the strength at which it breaks; what strength −0.3 does. (In Colab, stop with the interrupt button.)
+# Enough of tables. Choose an emotion (or two: their sum, here made length 1 again, so that the strength stays what the
+# slider says), a layer, a strength, and write a prompt of your own. Left the steered text, right the unsteered; below,
+# what each would cost. **Look for:** an emotion that works where the odds say it should not; the strength at which it
+# breaks; what strength −0.3 does. (In Colab, stop with the interrupt button.)
 
 # %%
 from emovec_lite.widgets import steering_panel
@@ -614,8 +659,10 @@ for direction in (happy, afraid, happy + afraid, random_directions(happy, 1)[0])
     print(f"{direction.name:>14} ({price(subject, opening, text):4.1f}): {text!r}")
 
 # %% [markdown]
-# Next, the compass under your finger. Drag the point, or move it with the arrow keys; when you let go, the model goes on
-# from the prompt. The emotions stand where chapter 04 put them.
+# *Happy + afraid* is neither happy nor afraid here: a sum need not do both. (One text each; no test.)
+#
+# Next, the compass under your finger. Drag the point, or move it with the arrow keys: its distance from the centre is
+# the strength, and when you let go, the model goes on from the prompt. The emotions stand where chapter 04 put them.
 
 # %%
 from emovec_lite.widgets import circumplex_pad
@@ -631,9 +678,12 @@ for valence, arousal in ((1, 0), (0, 1), (-1, 0), (0, -1)):
     print(f"valence {valence:+d}, arousal {arousal:+d}: {text!r}")
 
 # %% [markdown]
+# One sample each, and no control: valence shows, arousal does not, and upwards the text breaks. That fits the weak
+# second axis above.
+#
 # And the other way round: not what a direction does to a text, but what a text does along a direction. Each token is
-# coloured by its projection; hover to see the number. The beginning of a text is left out, for the reason that you saw
-# in chapter 01.
+# coloured by its projection; hover to see the number. The first token is left out, for the reason that you saw in
+# chapter 01.
 #
 # **Predict**, for a sentence whose mood turns in the middle, where the colour changes: at the word, or after it?
 
@@ -654,9 +704,9 @@ show(curves(
 ))  # fmt: skip
 
 # %% [markdown]
-# *Happy* is high through the dancing and singing and gone after "home"; *afraid* rises with the phone that rings,
-# before anything has happened, and only a little at the accident. One sentence is an example, not a test. (And the
-# first tokens are not to be trusted: *afraid* at "danced" is the beginning of the text, not the dance.)
+# *Happy* falls before the turn, at the full stop, and *afraid* rises at "phone", before anything has happened; at
+# "accident" only a little. So neither waits for the word. But *afraid* stands as high at "danced": the value of a
+# single token may mean nothing. One sentence is an example, not a test.
 #
 # ## Asked how it feels
 #
@@ -671,26 +721,28 @@ for direction, strength in ((happy, 0.0), (happy, 0.2), (afraid, 0.2), (random_d
         print(f"{direction.name} {strength}: {write(subject, question, 24)[0]!r}")
 
 # %% [markdown]
-# It says that it feels optimistic without any push, and that it is glad, or overwhelmed, with one. Both kinds of
-# sentence are text that was likely at that point. The push made other text likely. If the first kind is no report of a
-# feeling, then the second is not either; and a model that was trained to *deny* feelings would deny them under the same
-# vectors. What we have shown is that a direction made from stories reaches the words of an answer.
+# It says that it feels optimistic without any push, nearly the same under a random one, and that it is glad, or
+# overwhelmed, under the others. All of these are text that was likely at that point; the push made other text likely.
+# If the first is no report of a feeling, then the others are not either. A model trained to deny feelings might well
+# deny them: training, too, makes some text likely. What these four answers show is that a direction made from stories
+# can reach the words of an answer.
 #
 # ## On a larger model
 #
-# Every cell of this chapter runs on a larger tier by one name: set `EMOVEC_MODEL` before the first cell, for example
-# `EMOVEC_MODEL=qwen3-1.7b` on a GPU with the internet within reach, and the vectors are extracted anew (576 stories, a
-# minute or two on a GPU). The exercises that name `subject.nn.model.layers` fit all models built like Llama: Qwen,
-# Mistral, Gemma 3, Apertus.
+# Every cell that runs the model does so on a larger tier by one name: set `EMOVEC_MODEL` before the first cell, for
+# example `EMOVEC_MODEL=qwen3-1.7b` on a GPU with the internet within reach. The vectors are then extracted anew from
+# the 576 stories. The long table of doses stays the default model's, and so do the numbers in the text. The exercises
+# that name `subject.nn.model.layers` fit all models built like Llama: Qwen, Mistral, Gemma 3, Apertus.
 #
 # ## Take away
 #
 # - Count strength in **mean residual norms**, or it means nothing elsewhere.
 # - An edit inside `generate` applies to **one pass**, unless you loop.
-# - A push of any kind does something. The claim is about **where to**: own word against others, emotion against random,
-#   shuffled and mean.
-# - Weigh every effect against its **price**, and remember that a loop is cheap.
-# - A steered model that says "I am so happy" shows that the direction reaches the words. It shows nothing about feeling.
+# - A push of any kind does something. The claim is about **where to**: own word against others, emotion against random
+#   directions and shuffled labels.
+# - Weigh every effect against its **price**, and remember that a loop can be cheap.
+# - A summary can be good for the wrong reason: take it apart.
+# - A steered model that says "I am so glad" shows that the direction reaches the words. It shows nothing about feeling.
 #
 # ## Three questions
 
