@@ -488,9 +488,9 @@ for name, side in sides.items():
 #
 # "Which layers, what strength?" is what people ask first about every steering library. The answer need not carry over,
 # not even between the layers of one model. `calibrate` looks for it: for each layer the largest strength at which one
-# neutral passage is no more than 1.5 times as perplexing to the *steered* model (another price than the one above, and
-# quicker to measure); and then how far the texts written at that strength have moved towards the emotion when they are
-# read again without steering, at layer 19.
+# neutral passage is at most half again as perplexing to the *steered* model (`bound=1.5`; another price than the one
+# above, and quicker to measure); and then how far the texts written at that strength have moved towards the emotion
+# when they are read again without steering, at layer 19.
 #
 # **Predict:** early, middle or late?
 
