@@ -362,8 +362,8 @@ def odds_map(
     limit = np.abs(matrix).max()
     image = axes.imshow(matrix, cmap=DIVERGING, vmin=-limit, vmax=limit)
     for (i, j), value in np.ndenumerate(matrix):
-        colour = "white" if abs(value) > 0.6 * limit else "black"
-        axes.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=7, color=colour)
+        ink = _ink(image.cmap(image.norm(value))[:3])
+        axes.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=7, color=ink)
         if own[i, j]:
             axes.add_patch(_frame(j, i))
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
@@ -373,6 +373,12 @@ def odds_map(
     axes.set_title(title, loc="left")
     figure.colorbar(image, ax=axes, shrink=0.7, label="change in log odds")
     return figure
+
+
+def _ink(ground: Sequence[float]) -> str:
+    """Black or white, whichever stands out more from a colour (by WCAG's luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground]
+    return "black" if np.dot(linear, [0.2126, 0.7152, 0.0722]) > 0.179 else "white"
 
 
 def _frame(x: float, y: float):
