@@ -49,11 +49,11 @@ def notebook(shared):
 
 class Panel:
     def __init__(self, notebook):
-        self.output = notebook.output("widgets.steering_panel")
+        self.notebook, self.output = notebook, notebook.output("widgets.steering_panel")
         self.generate = self.output.get_by_role("button", name="Generate")
         self.stop = self.output.get_by_role("button", name="Stop")
         self.prompt = self.output.get_by_label("prompt")
-        self.layer, self.strength = self.output.locator(".noUi-handle").all()
+        self.handles, self.readouts = (self.output.locator(part) for part in (".noUi-handle", ".widget-readout"))
         self.status = self.output.get_by_role("status")
         self.steered, self.plain = (self.output.locator("section > div").nth(i) for i in range(2))
         self.meters = self.output.locator("meter")
@@ -62,6 +62,17 @@ class Panel:
         """Wait until both columns hold n characters after the opening, while the status says that it goes on."""
         for column in (self.steered, self.plain):
             expect(column).to_have_text(re.compile(re.escape(opening) + f".{{{n},}}", re.S))
+
+    def slide(self, slider, key, value):
+        """Press a key on the first or second slider, until it shows a value and the kernel has heard of it."""
+        shown = re.compile(value.lstrip("+").replace("-", "[-−]") + "$")  # some minus signs are longer
+        self.handles.nth(slider).press(key)
+        try:
+            expect(self.readouts.nth(slider)).to_have_text(shown, timeout=5000)
+        except AssertionError:  # the page was being laid out anew, and the key was lost
+            self.handles.nth(slider).press(key)
+            expect(self.readouts.nth(slider)).to_have_text(shown)
+        self.notebook.execute("pass")
 
     def halt(self):
         """Stop, and wait for the meters."""
@@ -122,8 +133,8 @@ def test_the_panel_by_keyboard_to_the_end_of_its_texts(panel, picture):
 
 def test_the_panel_by_keyboard_at_the_ends_of_its_sliders(panel, lasting):
     for key, strength, layer in (("Home", "-0.60", 0), ("End", "+0.60", 29)):
-        panel.strength.press(key)
-        panel.layer.press(key)
+        panel.slide(0, key, str(layer))
+        panel.slide(1, key, strength)
         panel.generate.focus()
         panel.output.page.keyboard.press("Space")
         heading = f"steered: happy, strength {strength}, layer {layer}"
@@ -303,7 +314,7 @@ def test_after_a_restart_of_the_kernel_the_page_is_whole_and_runs_again(notebook
     pad.stands("valence +0.40, pleasant; arousal +0.40, stirred")
     pad.handle.press("ArrowRight")
     pad.stands("valence +0.45, pleasant; arousal +0.40, stirred")
-    panel.strength.press("ArrowRight")
+    panel.handles.nth(1).press("ArrowRight")
     notebook.check()
     notebook.run_all()
     panel, pad = Panel(notebook), Pad(notebook)
