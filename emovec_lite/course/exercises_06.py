@@ -340,7 +340,7 @@ def check_adding(answer: Answer, subject: Subject) -> Iterator[str]:
                     running = False
             except (Broken, Interrupted) as stop:
                 found = stop
-            except NotYet:
+            except (Blank, NotYet):
                 raise
             except NotImplementedError as error:
                 if not str(error) or str(error).startswith("exercise "):
