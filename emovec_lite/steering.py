@@ -217,7 +217,8 @@ def judge(
     """What the unsteered model and a lexicon make of texts: three judges of valence, and what the texts are like.
 
     odds        log odds of pleasant against unpleasant words after the text and "All in all, it was"
-    projection  the text's mean residual at `layer` on the ridge axis for human valence, on its scale of 1 to 9
+    projection  the text's mean residual at `layer` on the ridge axis for human valence, in its points from 1 to 9
+                (a short text can lie beyond both ends)
     lexicon     VADER's compound score, -1 to 1 (Hutto & Gilbert 2014); the model plays no part in it
     perplexity  of the text after its prompt
     distinct    share of different word pairs among its word pairs

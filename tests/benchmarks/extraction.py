@@ -14,6 +14,7 @@ import sys
 import time
 
 import torch
+from timing import timed
 
 from emovec_lite.activations import SKIP, length_batches, mean_activations, pad_right, reading, tokenize
 from emovec_lite.environment import peak_memory_gb
@@ -50,14 +51,6 @@ def replica(subject, texts):
         weights = (mask / mask.sum(dim=1, keepdim=True))[None, :, :, None]
         pooled.append((torch.stack(captured) * weights).sum(dim=2).transpose(0, 1).float().cpu())
     return torch.cat(pooled).clone()
-
-
-def timed(function, *args):
-    start = time.perf_counter()
-    result = function(*args)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
 
 
 def main():

@@ -9,9 +9,9 @@ Then how long the first piece of a steered stream takes.
 
 import argparse
 import statistics
-import time
 
 import torch
+from timing import timed
 
 from emovec_lite.generation import stream
 from emovec_lite.models import load_model
@@ -36,14 +36,6 @@ def by_nnsight(subject, direction, patch, tokens):
             subject.nn.model.layers[direction.layer].output[:] += patch
         ids = tracer.result.save()
     return ids
-
-
-def timed(function, *args):
-    start = time.perf_counter()
-    result = function(*args)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
 
 
 def main():
