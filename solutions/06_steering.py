@@ -463,9 +463,9 @@ print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_stri
 # text under nearly all of the controls. Compared with it alone, most directions seem to lower valence.
 #
 # Now the price, in the third figure. At 0.25 all but *calm* cost about what the controls cost. Backwards, *afraid*,
-# *sad* and *grateful* cost more than any control does. At 0.4 *happy*, *calm*, *afraid* and *angry* cost more than
-# every control: the stronger effect on valence there is paid for, though the three texts of *happy* at 0.4 that you saw
-# are odd rather than broken.
+# *sad*, *grateful* and, barely, *calm* cost more than any control does. At 0.4 *happy*, *calm*, *afraid* and *angry*
+# cost more than every control: the stronger effect on valence there is paid for, though the three texts of *happy* at
+# 0.4 that you saw are odd rather than broken.
 #
 # One doubt is left. A text can *say* "happy", and a text can tell of happy things. Does the lexicon hear anything but
 # the word?
