@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from emovec_lite.activations import tokenize
+from emovec_lite.activations import token_activations, tokenize
 from emovec_lite.generation import generate, perplexity, stream, with_prompts, write
-from emovec_lite.steering import steer
+from emovec_lite.steering import steer, word_odds
 from emovec_lite.vectors import Direction
 from tests.conftest import ARCHITECTURES
 
@@ -99,6 +99,16 @@ def test_samples_depend_on_their_generator_and_not_on_their_company(tiny):
     assert cold == write(subject, prompts, 10) and cold[0] == generate(subject, TEXT, 10)
 
 
+def test_each_token_of_a_sample_is_picked_by_a_random_number_of_its_own(tiny):
+    subject, (ids,) = tiny(), tokenize(tiny(), [TEXT])
+    draws, wanted = torch.rand(10, generator=torch.Generator().manual_seed(3)), []
+    for draw in draws:
+        shares = (subject.hf(torch.tensor([ids + wanted])).logits[0, -1] / 0.7).softmax(dim=-1).cumsum(dim=-1)
+        wanted.append(int((shares <= draw * shares[-1]).sum()))
+    (text,) = write(subject, [ids], 10, temperature=0.7, generators=[torch.Generator().manual_seed(3)])
+    assert text.split() == subject.tokenizer.decode(wanted, skip_special_tokens=True).split() and len(set(wanted)) > 3
+
+
 def test_perplexity_is_exp_of_the_mean_surprise_at_a_texts_own_tokens(tiny):
     subject = tiny()
     texts, prompts = [" w5 w6 w7", " w9", " w1 w2 w3 w4"], ["w1 w2", "w3 w4 w5 w6 w7 w8", ""]
@@ -136,15 +146,19 @@ def test_where_a_text_begins_after_its_prompt(subject):
     assert (first[0], first[1]) == (2, 1) and subject.tokenizer.decode(tokens[1]) == "The buses came."
 
 
-def test_another_thread_waits_while_a_model_is_steered(tiny, direction):
+@pytest.mark.parametrize("work", [
+    lambda subject: generate(subject, TEXT, 4), lambda subject: "".join(stream(subject, TEXT, 4)),
+    lambda subject: float(perplexity(subject, [TEXT])[0]),
+    lambda subject: token_activations(subject, TEXT)[2].tolist(), lambda subject: word_odds(subject, ["w7"]).tolist(),
+])  # fmt: skip
+def test_another_thread_waits_while_a_model_is_steered(tiny, direction, work):
     subject = tiny()
-    plain, found = generate(subject, TEXT, 4), []
-    other = threading.Thread(target=lambda: found.append(generate(subject, TEXT, 4)))
+    plain, found = work(subject), []
+    other = threading.Thread(target=lambda: found.append(work(subject)))
     with steer(subject, direction, 50.0):
         other.start()
         other.join(0.3)
-        assert (
-            other.is_alive() and generate(subject, TEXT, 4) != plain
-        )  # the thread that steers does not wait for itself
+        assert other.is_alive()
+        assert work(subject) != plain  # the thread that steers does not wait for itself
     other.join(30)
     assert found == [plain]
