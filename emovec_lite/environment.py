@@ -131,9 +131,9 @@ def _machine(name: str) -> Iterator[tuple[bool, str, str]]:
     from emovec_lite.models import default_dtype
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    dtype = str(default_dtype(device)).removeprefix("torch.")
+    dtype = str(default_dtype(MODELS[name], device)).removeprefix("torch.")
     place = f"{where()}, model hub off" if is_offline_mode() else where()
-    yield True, f"{place}; device {device}, {os.cpu_count()} cores; models load in {dtype}", ""
+    yield True, f"{place}; device {device}, {os.cpu_count()} cores; {name} loads in {dtype}", ""
 
     need, free = MODELS[name].ram_gb, _free_gb(device)
     if free >= need:

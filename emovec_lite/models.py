@@ -184,8 +184,8 @@ class Subject:
 def load_model(name: str = DEFAULT_MODEL, *, device: str | None = None, dtype: torch.dtype | None = None) -> Subject:
     """Load a model by its name in `MODELS`, fetching and converting it on first use.
 
-    Picks bf16 on CUDA and on CPUs with bf16 units, fp16 on MPS, fp32 on other CPUs, and says so. Code from a
-    hub is never run. Raises `UnknownName`, `FetchError` where weights cannot be had, `CacheError` where they
+    Under 1B it is loaded in fp32; a larger one in bf16 on CUDA and on CPUs with bf16 units, fp16 on MPS, fp32 on
+    other CPUs; and says so. Code from a hub is never run. Raises `UnknownName`, `FetchError` where weights cannot be had, `CacheError` where they
     cannot be kept.
     """
     spec = _spec(name)
@@ -195,7 +195,7 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str | None = None, dtype: t
 
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    dtype = dtype or default_dtype(device)
+    dtype = dtype or default_dtype(spec, device)
     with _quiet(transformers):
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         hf = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
@@ -208,10 +208,15 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str | None = None, dtype: t
     return subject
 
 
-def default_dtype(device: str) -> torch.dtype:
-    """The fastest dtype that is safe on a device: "cuda", "mps" or "cpu"."""
+def default_dtype(spec: ModelSpec, device: str) -> torch.dtype:
+    """The dtype in which a model is loaded on a device: "cuda", "mps" or "cpu".
+
+    A model under 1B runs in fp32 everywhere, so that the words and numbers in the text are the same for everyone.
+    """
     import torch
 
+    if spec.parameters.endswith("M") or float(spec.parameters.split("B")[0]) < 1:
+        return torch.float32
     if device.startswith("cuda"):
         return torch.bfloat16
     if device == "mps":

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_HOME = {"check": "checks", "quiz": "quizzes", "progress": "records"}
+_HOME = {"check": "checking", "quiz": "quizzes", "progress": "overview"}
 
 __all__ = [*_HOME]
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emovec_lite.course.checks import exercises
+from emovec_lite.course.exercise import exercises
 from emovec_lite.course.instructor import guide
 from emovec_lite.course.outline import CHAPTERS, Chapter, address, repository, select
 from emovec_lite.errors import EmovecError

@@ -1,8 +1,9 @@
-"""The chapters, in order."""
+"""The chapters, in order: a folder each in `chapters/`."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +12,28 @@ from emovec_lite.errors import EmovecError, UnknownName
 
 @dataclass(frozen=True)
 class Chapter:
-    number: str
+    """What a chapter says of itself in its folder's `chapter.toml`."""
+
     name: str  # of its files, without the ending
     title: str
     minutes: int
-    gpu: bool = False  # faster on one with the default model: Colab then opens it there
+    gpu: bool = False
+
+    @property
+    def number(self) -> str:
+        return self.name[:2]
+
+    def numbers(self, declared: Iterable[str]) -> list[str]:
+        """Of the numbers of exercises ("2.1") or questions ("02.1") those of this chapter."""
+        return [number for number in declared if number.split(".")[0].zfill(2) == self.number]
 
 
-_ALL = [
-    Chapter("00", "00_first_taste", "A first taste", 15),
-    Chapter("01", "01_residual_stream", "Inside the residual stream", 45),
-    Chapter("02", "02_stories_to_vectors", "From stories to vectors", 60),
-    Chapter("03", "03_do_they_mean_it", "Do the vectors mean it?", 60),
-    Chapter("04", "04_geometry", "The geometry of feeling words", 60),
-    Chapter("05", "05_where_is_happiness", "Where do models find happiness?", 60),
-    Chapter("06", "06_steering", "Steering", 75, gpu=True),
-]
-CHAPTERS: dict[str, Chapter] = {chapter.number: chapter for chapter in _ALL}
+FOLDERS = sorted((Path(__file__).parent / "chapters").glob("c[0-9][0-9]_*"))
+CHAPTERS: dict[str, Chapter] = {
+    folder.name[1:3]: Chapter(folder.name[1:], **tomllib.loads((folder / "chapter.toml").read_text(encoding="utf-8")))
+    for folder in FOLDERS
+    if (folder / "chapter.toml").is_file()
+}
 
 
 def select(numbers: list[str]) -> list[Chapter]:

@@ -6,8 +6,8 @@ import html
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
+from emovec_lite.course.outline import FOLDERS
 from emovec_lite.course.records import record
 from emovec_lite.errors import UnknownName
 
@@ -40,8 +40,8 @@ class Question:
 @cache
 def questions() -> dict[str, Question]:
     """All questions of the course by number: "02.1" is the first of chapter 02."""
-    with (Path(__file__).parent / "questions.toml").open("rb") as file:
-        rows = tomllib.load(file)
+    files = [folder / "quiz.toml" for folder in FOLDERS if (folder / "quiz.toml").is_file()]
+    rows = {n: row for file in files for n, row in tomllib.loads(file.read_text(encoding="utf-8")).items()}
     return {n: Question(n, row["question"], tuple(Option(**o) for o in row["options"])) for n, row in rows.items()}
 
 

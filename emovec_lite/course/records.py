@@ -7,13 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from emovec_lite.course.outline import CHAPTERS
 from emovec_lite.errors import CacheError, disk_errors
-
-
-def progress() -> None:
-    """Print, a line a chapter, what is done, what is left, and about how many minutes that takes."""
-    print(table(done()))
 
 
 def progress_file() -> Path:
@@ -45,23 +39,3 @@ def record(item: str) -> None:
             os.replace(part, path)
     except CacheError as error:
         print(f"Progress was not kept: {error}", file=sys.stderr)
-
-
-def table(finished: set[str]) -> str:
-    """Progress as lines of text."""
-    from emovec_lite.course.checks import exercises
-    from emovec_lite.course.quizzes import questions
-
-    lines = [f"{'chapter':<36}{'exercises':>10}{'quiz':>8}{'minutes to go':>15}"]
-    total = 0
-    for chapter in CHAPTERS.values():
-        tasks = [e for e in exercises() if e.split(".")[0] == str(int(chapter.number))]
-        quiz = [f"quiz {q}" for q in questions() if q.split(".")[0] == chapter.number]
-        solved, answered = (len(finished.intersection(items)) for items in (tasks, quiz))
-        share = 1 - (solved + answered) / len(tasks + quiz)
-        minutes = round(chapter.minutes * share)
-        total += minutes
-        name = f"{chapter.number}  {chapter.title}"
-        counts = (f"{solved} of {len(tasks)}" if tasks else "-", f"{answered} of {len(quiz)}")
-        lines.append(f"{name:<36}{counts[0]:>10}{counts[1]:>8}{minutes or 'done':>15}")
-    return "\n".join([*lines, f"{'':<36}{'':>18}{total or 'all done':>15}"])

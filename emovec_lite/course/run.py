@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emovec_lite.course.build import peak_memory
-from emovec_lite.course.checks import exercises
+from emovec_lite.course.exercise import exercises
 from emovec_lite.course.outline import Chapter, repository, select
 
 
@@ -29,7 +29,7 @@ def run(numbers: Sequence[str] = ()) -> bool:
         for chapter in bar:
             bar.set_postfix_str(chapter.name)
             seconds, gb, passed, error = run_one(root, chapter)
-            own = [e for e in exercises() if e.split(".")[0] == str(int(chapter.number))]
+            own = chapter.numbers(exercises())
             bar.clear()
             print(f"{chapter.name:<28}{seconds:>8.1f}{gb:>9.2f}{f'{passed} of {len(own)}':>10}", flush=True)
             if error:

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from emovec_lite.course.build import as_chapter, execute, read_source, setup_cell
-from emovec_lite.course.checks import exercises
+from emovec_lite.course.exercise import exercises
 from emovec_lite.course.outline import CHAPTERS, address
 from tests.colab.conftest import CONSTRAINTS, IN_COLAB, ROOT, pins
 
@@ -75,7 +75,7 @@ def test_the_package_installs_whole(source, checkout, tmp_path, request):
 
     installed, wanted = files(target), files(checkout)
     assert installed.keys() == wanted.keys() and installed == wanted
-    assert "emovec_lite/data/stories.jsonl" in wanted and "emovec_lite/course/questions.toml" in wanted
+    assert "emovec_lite/data/stories.jsonl" in wanted and "emovec_lite/course/chapters/c06_steering/quiz.toml" in wanted
     assert any(name.endswith(".safetensors") for name in wanted)
     assert {path.name.split("-")[0] for path in target.iterdir()} == {"bin", "emovec_lite"}
 
@@ -101,6 +101,6 @@ def test_a_learner_who_answers_nothing_gets_to_the_end_in_colab(number, colab_ke
     assert versions == {name: colabs[name.lower()] for name in LOADED}
     assert pip_lines == [f'install -q "emovec-lite @ git+{address(ROOT)}"']
     assert enabled >= 1 and "[OK]   Colab" in text, text  # an anywidget turns it on once more
-    for own in (e for e in exercises() if e.split(".")[0] == str(int(number))):
+    for own in CHAPTERS[number].numbers(exercises()):
         assert f"{own} ○ not yet" in text, text
     assert "✓" not in text

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from emovec_lite.course.build import LARGEST, as_chapter, as_solution, execute, read_source, stale
-from emovec_lite.course.checks import exercises
+from emovec_lite.course.exercise import exercises
 from emovec_lite.course.outline import CHAPTERS, repository
 from tests.colab.conftest import IN_COLAB
 from tests.notebooks import lint
@@ -24,7 +24,7 @@ def printed(notebook):
 
 
 def numbers_of(chapter):
-    return [number for number in exercises() if number.split(".")[0] == str(int(chapter.number))]
+    return chapter.numbers(exercises())
 
 
 def test_what_is_committed_is_what_the_sources_make():

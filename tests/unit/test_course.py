@@ -1,20 +1,19 @@
-"""The course's machinery: the build, the engine of the checks, quizzes, progress, and running the solutions."""
+"""The course's machinery: the build, quizzes, progress, and running the solutions."""
 
 import json
 import os
 import re
 import shutil
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import nbformat
 import pytest
-import torch
 
 from emovec_lite import cli
-from emovec_lite.course import build, check, checks, instructor, outline, progress, quizzes, records, run
-from emovec_lite.course.checks import NotYet, assess, exercise, exercises, expect, left_as_it_was
-from emovec_lite.course.exercises_01 import BATCH_KEPT
+from emovec_lite.course import build, outline, overview, progress, quizzes, records, run
+from emovec_lite.course.exercise import exercises
 from emovec_lite.errors import EmovecError, UnknownName
 
 
@@ -54,7 +53,7 @@ def test_marks_that_do_not_fit_are_an_error(source, problem):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A small repository with one chapter."""
-    chapter = outline.Chapter("02", "02_toy", "Toy", 30)
+    chapter = outline.Chapter("02_toy", "Toy", 30)
     monkeypatch.setattr(build, "CHAPTERS", {"02": chapter})
     monkeypatch.setattr(outline, "CHAPTERS", {"02": chapter})
     root = tmp_path / "repository"
@@ -145,25 +144,17 @@ def test_executing_keeps_outputs_and_what_they_cost_until_the_code_changes(root,
     assert "03_gone.ipynb has no source" in build.stale()
 
 
-def test_the_instructors_page_is_made_of_outputs_mutants_and_prompts(root):
-    mutants = root / "tests" / "mutants"
-    mutants.mkdir(parents=True)
-    (mutants / "chapter_02.py").write_text(
-        "import no_such_module  # never imported: only read\n\n\n"
-        '@wrong("2.1", "divided by the padded length")\ndef pool_too_far(x):\n    return x\n\n\n'
-        '@wrong("2.2", "no check says this")\ndef pool_oddly(x):\n    return x\n\n\n'
-        '@right("2.1")\ndef pool_well(x):\n    return x\n'
-    )
+def test_the_instructors_page_is_made_of_outputs_mistakes_and_prompts(root):
     page = root / "solutions" / "INSTRUCTOR.md"
     build.build()
     text = page.read_text()
     assert text.startswith("# Teaching") and text.endswith("<!-- end -->\nrest\n") and "old" not in text
-    first, second = text.split("#### 2.2")[0].split("#### 2.1")[1], text.split("#### 2.2")[1].split("#### 2.3")[0]
-    assert "10 minutes · difficulty ●●●○○" in first and "A right answer earns: not yet executed" in first
-    assert "- pool too far: The sum is right, the divisor is not: you divided by the padded length." in first
-    assert "- pool oddly: … no check says this …" in second and "pool well" not in text
-    assert instructor.prompts()["2.1"] in first and instructor.prompts()["2.2"] in second
-    page.write_text(text.replace("pool too far", "pool far"))
+    own = text.split("#### 2.2")[0].split("#### 2.1")[1]
+    assert "10 minutes · difficulty ●●●○○" in own and "A right answer earns: not yet executed" in own
+    task = exercises()["2.1"]
+    assert [line[2:] for line in own.splitlines() if line.startswith("- ")] == [*task.mistakes]
+    assert own.rstrip().endswith(f"**Discuss.** {task.discuss}")
+    page.write_text(text.replace(next(iter(task.mistakes)), "Wrong."))
     assert "solutions/INSTRUCTOR.md differs from its source" in build.stale()
 
 
@@ -230,163 +221,20 @@ def test_lab_opens_the_chapters_with_the_model_at_hand(root, monkeypatch, capsys
     assert "emovec-lite[lab]" in capsys.readouterr().err
 
 
-# --- Checks ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def doubling(monkeypatch):
-    """An exercise: return twice the tensor."""
-    monkeypatch.setattr(checks, "_DECLARED", {})
-
-    def double(x):
-        return 2 * x
-
-    @exercise("9.1", "Double it", difficulty=1, importance=1, minutes=1, reference=double)
-    def stages(answer):
-        yield "a pair"
-        got = answer.tensor(torch.tensor([1.0, 2.0]), shape=(2,), axes="pair", hints={(1,): "One is missing."})
-        yield "twice"
-        expect(got.tolist() == [2.0, 4.0], "That is not twice the input.")
-
-    monkeypatch.setattr(checks, "exercises", lambda: checks._DECLARED)
-    return double
-
-
-def test_check_gives_the_answer_back_if_it_passes_and_the_courses_own_if_not(doubling, capsys):
-    def good(x):
-        return x + x
-
-    assert check("9.1", good) is good
-    assert capsys.readouterr().out == "9.1 ✓ Double it: a pair, twice.\n"
-    assert check("9.1", lambda x: x) is doubling
-    out = capsys.readouterr().out
-    assert "9.1 ✗ not yet: That is not twice the input. (It passes: a pair.)" in out and "stands in" in out
-    assert records.done() == {"9.1"}
-
-
-def test_check_without_an_answer_says_what_to_do_next(doubling, capsys):
-    def stub(x):
-        raise NotImplementedError("exercise 9.1: double it")
-
-    for answer in (None, stub):
-        assert check("9.1", answer) is doubling
-        out = capsys.readouterr().out
-        assert "9.1 ○ not yet: Double it. Write the body of `double`" in out.replace("\n", " ")
-    assert records.done() == set()
-    with pytest.raises(UnknownName, match="Unknown exercise '9.2'. Nearest: '9.1'"):
-        check("9.2")
-
-
-def test_the_course_version_does_not_pass_for_an_answer(doubling):
-    assert "not yours" in assess("9.1", doubling).message
-
-
-@pytest.mark.parametrize("answer, message", [
-    (lambda x: None, "returned nothing. Did you forget `return`"),
-    (lambda x: x[:1], "Expected shape (2,) (pair 2), got (1,). One is missing."),
-    (lambda x: [x, x], "not a list (torch.stack makes"),
-    (lambda x: x / 0, "returned infinity"),
-    (lambda x: x * 0 / 0, "returned NaN"),
-    (lambda x: x.add_(x), "changed one of its inputs in place"),
-    (lambda x: x + "a", "`double` raised TypeError"),
-    (lambda: 1, "`double` raised TypeError"),
-    (torch.tensor([2.0, 4.0]), "Pass the function itself, `double`, not a Tensor"),
-])  # fmt: skip
-def test_what_goes_wrong_is_told_in_the_learners_terms(doubling, answer, message):
-    outcome = assess("9.1", answer)
-    assert outcome.status == "not yet" and message in outcome.message and "Traceback" not in outcome.message
-
-
-def test_an_error_names_the_learners_own_line(doubling):
-    def broken(x):
-        y = x + 1
-        return y.no_such_thing
-
-    assert "(in your line `return y.no_such_thing`)" in assess("9.1", broken).message
-
-    def unsaved(x):
-        if len(x) > 99:
-            y = x
-        return y
-
-    assert "unless you call `.save()` on it inside" in assess("9.1", unsaved).message
-
-
-def test_a_check_that_trips_over_an_answer_says_so_without_a_traceback(doubling):
-    class Odd(torch.Tensor):
-        pass
-
-    def odd(x):
-        return torch.empty(2, device="meta")
-
-    outcome = assess("9.1", odd)
-    assert (
-        outcome.status == "not yet"
-        and "could not use what `double` returned, at the stage 'a pair'" in outcome.message
-    )
-
-
-def test_numpy_numbers_and_half_precision_are_answers_too(doubling):
-    import numpy as np
-
-    for answer in (lambda x: (2 * x).numpy(), lambda x: (2 * x).bfloat16(), lambda x: np.float64(2) * x.double()):
-        assert assess("9.1", answer).status == "passed"
-
-
-def test_an_exercise_on_the_model_asks_for_it():
-    outcome = assess("1.2", lambda subject, text, layer: 1)
-    assert 'check("1.2", read_with_hook, subject)' in outcome.message and outcome.status == "not yet"
-
-
-def test_a_hook_that_was_left_is_found_and_taken_off(tiny):
-    subject = tiny()
-    with pytest.raises(NotYet, match="still on the model"), left_as_it_was(subject):
-        subject.blocks[1].register_forward_hook(lambda *args: None)
-    assert not subject.blocks[1]._forward_hooks
-    with left_as_it_was(subject):
-        subject.blocks[1].register_forward_hook(lambda *args: None).remove()
+# --- Declarations ------------------------------------------------------------------------------------------------
 
 
 def test_every_exercise_is_declared_in_full():
     assert [*exercises()] == [f"{c}.{i}" for c in range(1, 7) for i in range(1, 6 if c == 5 else 7)]
     for task in exercises().values():
         assert 1 <= task.difficulty <= 5 and 1 <= task.importance <= 5 and 2 <= task.minutes <= 20 and task.title
-        assert assess(task.number, None).status == "blank"
+        assert len(task.discuss) >= 80 and "?" in task.discuss
+        assert sys.modules[task.reference.__module__].__doc__.startswith(f"Exercise {task.number}: ")
+        assert f".chapters.c{outline.CHAPTERS[task.chapter].name}." in task.reference.__module__
+    assert len({task.discuss for task in exercises().values()}) == len(exercises())
     for chapter in outline.CHAPTERS.values():
         own = [t.minutes for t in exercises().values() if t.number.startswith(f"{int(chapter.number)}.")]
         assert sum(own) <= chapter.minutes and len(own) in (0, 5, 6)
-
-
-def test_every_exercise_has_something_to_discuss():
-    prompts = instructor.prompts()
-    chapters = {str(int(number)) for number in outline.CHAPTERS}
-    assert [number for number in prompts if number.split(".")[0] in chapters] == [*exercises()]
-    assert [number for number, prompt in prompts.items() if len(prompt) < 80 or "?" not in prompt] == []
-    assert len(set(prompts.values())) == len(prompts)
-
-
-def test_every_mutant_is_on_the_instructors_page():
-    from tests.mutants import test_checks  # imports all of them
-
-    for chapter in outline.CHAPTERS.values():
-        found = instructor.common_errors(outline.repository(), chapter)
-        of_this = [m for m in test_checks.WRONG if m.number.split(".")[0] == str(int(chapter.number))]
-        assert sum(map(len, found.values())) == len(of_this)
-        for mutant in of_this:
-            name = mutant.answer.__name__.replace("_", " ")
-            assert mutant.hint in dict(found[mutant.number])[name]
-
-
-@pytest.mark.parametrize("number, name, message", [
-    ("1.4", "norm squared", "Those are squared lengths: a square root is missing."),  # from the exercise's own check
-    ("1.1", "embed with the batch", BATCH_KEPT),  # from what the checks of a chapter share
-    ("2.5", "remove in place", "`…` changed one of its inputs in place"),  # from what all of them share
-    ("5.4", "half of the chapter", "Right for one split of the topics, not for another."),  # no stage
-    ("5.5", "conclude without p", "… does not say the p-value …"),  # put together at run time
-])  # fmt: skip
-def test_a_hint_is_shown_with_its_whole_message(number, name, message):
-    chapter = outline.CHAPTERS[number.split(".")[0].zfill(2)]
-    assert dict(instructor.common_errors(outline.repository(), chapter)[number])[name].startswith(message)
 
 
 def test_the_schedules_add_up_and_give_each_chapter_its_minutes():
@@ -466,8 +314,8 @@ def test_progress_counts_what_is_done_and_the_minutes_that_are_left(capsys):
     row = next(line for line in lines if line.startswith("01"))
     assert "3 of 6" in row and "1 of 3" in row and row.endswith("25")  # 45 minutes, five of nine things left
     everything = {*exercises(), *(f"quiz {q}" for q in quizzes.questions())}
-    assert records.table(everything).splitlines()[-1].strip() == "all done"
-    assert records.table(everything).count("done") == len(outline.CHAPTERS) + 1
+    assert overview.table(everything, exercises(), quizzes.questions()).splitlines()[-1].strip() == "all done"
+    assert overview.table(everything, exercises(), quizzes.questions()).count("done") == len(outline.CHAPTERS) + 1
 
 
 @pytest.mark.parametrize("content", ["", "not json", "3", '{"a": 1}', "[1, null]"])

@@ -56,11 +56,11 @@ def test_where(variables, modules, place, monkeypatch):
 
 
 def test_setup_says_two_quiet_lines_and_loads_the_default(monkeypatch, capsys):
-    monkeypatch.setattr(m, "default_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(m, "default_dtype", lambda spec, device: torch.float32)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert environment.setup() == m.DEFAULT_MODEL
     assert capsys.readouterr().out == (
-        "[OK]   Python; device cpu, 2 cores; models load in float32\n"
+        "[OK]   Python; device cpu, 2 cores; smollm2-135m loads in float32\n"
         "[OK]   1.6 GB of memory free, as smollm2-135m needs\n"
     )
     monkeypatch.setattr("huggingface_hub.is_offline_mode", lambda: True)
@@ -110,7 +110,7 @@ def test_on_a_gpu_its_own_memory_counts(monkeypatch, capsys):
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (10**9, 16 * 10**9))
     environment.setup()
     out = capsys.readouterr().out
-    assert "device cuda" in out and "load in bfloat16" in out and "[FAIL] 1.0 GB of memory free" in out
+    assert "device cuda" in out and "smollm2-135m loads in float32" in out and "[FAIL] 1.0 GB of memory free" in out
 
 
 def test_in_colab_and_only_there_custom_widgets_are_turned_on(monkeypatch, colab, capsys):

@@ -49,13 +49,17 @@ def test_nnsight_sees_the_same_model(tiny):
 
 
 def test_default_dtype(monkeypatch):
-    assert m.default_dtype("cuda") == torch.bfloat16
-    assert m.default_dtype("mps") == torch.float16
+    large, small = m.MODELS["mistral-7b"], [m.MODELS[name] for name in ("smollm2-135m", "qwen3-0.6b")]
+    assert m.default_dtype(large, "cuda") == torch.bfloat16
+    assert m.default_dtype(large, "mps") == torch.float16
+    assert m.default_dtype(m.MODELS["gemma-4-e4b"], "cuda") == torch.bfloat16  # "4B effective"
     for has, expected in [({}, torch.float32), ({"avx2": True}, torch.float32), ({"amx_bf16": True}, torch.bfloat16)]:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
-        assert m.default_dtype("cpu") == expected
+        assert m.default_dtype(large, "cpu") == expected
+    for device in ("cuda", "mps", "cpu"):  # the words in the text are the same for everyone
+        assert [m.default_dtype(spec, device) for spec in small] == [torch.float32] * 2
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert m.default_dtype("cpu") == torch.float32
+    assert m.default_dtype(large, "cpu") == torch.float32
 
 
 # --- A hub tier: a folder or a hub's snapshot with safetensors and a tokenizer --------------------------------
