@@ -116,7 +116,7 @@ def perplexity(
     return found
 
 
-def surprise(logits: Float[Tensor, "token vocabulary"], ids: Sequence[int], first: int) -> Float[Tensor, " token"]:
+def surprise(logits: Float[Tensor, "token vocabulary"], ids: Sequence[int], first: int) -> Float[Tensor, " later"]:
     """Negative log likelihood of each token from `first` on, by the logits at the token before it."""
     import torch
 

@@ -83,7 +83,7 @@ class EmotionVectors:
     embed: Float[Tensor, "emotion d_model"] | None  # the same from bare token embeddings: the baseline
     center: Float[Tensor, "layer d_model"]  # the mean over emotions that was subtracted
     neutral: Float[Tensor, "layer component d_model"]  # orthonormal rows; rows of zeros fill up
-    neutral_embed: Float[Tensor, "component d_model"]
+    neutral_embed: Float[Tensor, "embed_component d_model"]
     norms: Float[Tensor, " layer"]  # mean norm of a token's residual, the unit of steering strength
     stories: MeanActivations = field(repr=False)  # of the single stories, at some or all layers
     provenance: dict[str, str]
@@ -176,8 +176,9 @@ class EmotionVectors:
         _check_provenance(path, meta, subject, corpus)
         emotions, kept = json.loads(meta.pop("emotions")), json.loads(meta.pop("story_layers"))
         layers = json.loads(meta.pop("layers", "null")) or [*range(tensors["means"].shape[1])]
-        blocks = tensors.pop("story_blocks") + tensors["center"][[layers.index(layer) for layer in kept]]
-        stories = MeanActivations(blocks, tuple(kept), tensors.pop("story_embed", None), tensors["norms"])
+        held = [layers.index(layer) for layer in kept]
+        blocks = tensors.pop("story_blocks") + tensors["center"][held]
+        stories = MeanActivations(blocks, tuple(kept), tensors.pop("story_embed", None), tensors["norms"][held])
         tensors.setdefault("embed", None)
         return cls(tuple(emotions), stories=stories, provenance=meta, layers=tuple(layers), **tensors)
 
