@@ -7,10 +7,10 @@ small forward pass), and pooling on the spot means that no token-level tensor of
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from jaxtyping import Bool, Float, Int
 
@@ -39,9 +39,11 @@ class MeanActivations:
 
     def at(self, layer: Layer) -> Float[Tensor, "text d_model"]:
         """One layer's activations; "embed" for the token embeddings."""
-        if layer not in self.held:
+        if layer == "embed" and self.embed is not None:
+            return self.embed
+        if layer not in self.layers:
             raise UnknownName("layer", layer, self.held)
-        return self.embed if layer == "embed" else self.blocks[:, self.layers.index(layer)]
+        return self.blocks[:, self.layers.index(layer)]
 
     @property
     def held(self) -> tuple[Layer, ...]:
@@ -133,7 +135,7 @@ def token_activations(subject: Subject, text: str) -> Float[Tensor, "layer token
 
 
 @contextmanager
-def reading(subject: Subject, on_residual: Callable[[Layer, Tensor], None]) -> Iterator[None]:
+def reading(subject: Subject, on_residual: Callable[[Layer, Tensor], None]) -> Generator[None]:
     """Call `on_residual(layer, residual)` with the token embeddings and then with what every block puts out.
 
     The hooks are gone when the block ends, however it ends.
@@ -158,6 +160,12 @@ def reading(subject: Subject, on_residual: Callable[[Layer, Tensor], None]) -> I
 def tokenize(subject: Subject, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, as raw text: no chat template."""
     return subject.tokenizer(list(texts), return_attention_mask=False)["input_ids"] if len(texts) else []
+
+
+def text_of(subject: Subject, ids: Sequence[int], *, marks: bool = False) -> str:
+    """Token ids as text; with `marks`, those of its beginning and end too."""
+    # One list of ids is one text: `decode` would give a list only for a batch.
+    return cast("str", subject.tokenizer.decode(list(ids), skip_special_tokens=not marks))
 
 
 def length_batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> list[list[int]]:

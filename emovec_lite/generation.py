@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from emovec_lite.activations import length_batches, pad_right, tokenize
+from emovec_lite.activations import length_batches, pad_right, text_of, tokenize
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -84,7 +84,8 @@ def write(
 
         processors.append(sample)
     with subject.lock, torch.inference_mode():
-        out = subject.hf.generate(
+        # Models with a head generate; the base of all models does not say so.
+        out = subject.hf.generate(  # ty: ignore[not-callable]
             input_ids=ids.to(subject.device), attention_mask=mask.to(subject.device), do_sample=False,
             max_new_tokens=max_new_tokens, min_new_tokens=min_new_tokens or None,
             pad_token_id=subject.tokenizer.pad_token_id, logits_processor=processors,
@@ -115,7 +116,7 @@ def perplexity(
     return found
 
 
-def surprise(logits: Float[Tensor, "token vocabulary"], ids: Sequence[int], first: int) -> Float[Tensor, " token"]:
+def surprise(logits: Float[Tensor, "token vocabulary"], ids: Sequence[int], first: int) -> Float[Tensor, " later"]:
     """Negative log likelihood of each token from `first` on, by the logits at the token before it."""
     import torch
 
@@ -143,5 +144,4 @@ def next_tokens(subject: Subject, words: Sequence[str]) -> list[int]:
 
 def _continuation(subject: Subject, prompt: Sequence[int], new: Sequence[int]) -> str:
     """New tokens as text; decoded with their prompt, for some tokenizers drop the space before a first word."""
-    before = subject.tokenizer.decode(list(prompt), skip_special_tokens=True)
-    return subject.tokenizer.decode([*prompt, *new], skip_special_tokens=True)[len(before) :]
+    return text_of(subject, [*prompt, *new])[len(text_of(subject, prompt)) :]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 
 from emovec_lite.activations import Layer
 from emovec_lite.errors import CorpusError
@@ -101,7 +101,7 @@ def ridge_axis(
     return axis, float(target.mean() - center @ axis)
 
 
-def correlations(x: Float[np.ndarray, "*rows n"], y: Float[np.ndarray, "*rows n"]) -> Float[np.ndarray, " *rows"]:
+def correlations(x: Float[np.ndarray, "*#rows n"], y: Float[np.ndarray, "*#rows n"]) -> Float[np.ndarray, " *#rows"]:
     """Pearson's r along the last axis; 0 where one side does not vary."""
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     scale = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
@@ -142,8 +142,8 @@ class Alignment:
 
 
 def max_corrected_null(
-    statistic: Callable[[Float[np.ndarray, "row n"]], Float[np.ndarray, "row *looked_at"]],
-    labels: Float[np.ndarray, " n"],
+    statistic: Callable[[Real[np.ndarray, "row n"]], Float[np.ndarray, "row *looked_at"]],
+    labels: Real[np.ndarray, " n"],
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Float[np.ndarray, " permutation"]:
@@ -161,7 +161,7 @@ def max_corrected_null(
     return np.concatenate(null)
 
 
-def permutation_p(observed: float, null: Float[np.ndarray, " permutation"]) -> float:
+def permutation_p(observed: float, null: Real[np.ndarray, " permutation"]) -> float:
     """Share of permutations at least as extreme, the observed one counted in: never 0."""
     return float((1 + (null >= observed).sum()) / (1 + len(null)))
 

@@ -17,11 +17,11 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from emovec_lite.errors import CacheError, EmovecError, FetchError, UnknownName, disk_errors
 
@@ -129,7 +129,7 @@ class Subject:
         """The decoder's blocks, in order."""
         for path in BLOCK_PATHS:
             with contextlib.suppress(AttributeError):
-                return self.hf.get_submodule(path)
+                return cast("torch.nn.ModuleList", self.hf.get_submodule(path))
         raise EmovecError(
             f"No decoder blocks found in {type(self.hf).__name__}: none of {', '.join(BLOCK_PATHS)}. "
             "Add its path to emovec_lite.models.BLOCK_PATHS."
@@ -166,7 +166,7 @@ class Subject:
 
     @property
     def d_model(self) -> int:
-        return self.hf.get_input_embeddings().embedding_dim
+        return cast("int", self.hf.get_input_embeddings().embedding_dim)
 
     @property
     def device(self) -> torch.device:
@@ -197,7 +197,7 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str | None = None, dtype: t
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     dtype = dtype or default_dtype(spec, device)
     with _quiet(transformers):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = _tokenizer(pretrained_model_name_or_path=folder, local_files_only=True)
         hf = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     hf = hf.to(device).eval().requires_grad_(False)
     tokenizer.padding_side = "right"
@@ -206,6 +206,13 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str | None = None, dtype: t
     subject = Subject(spec, hf, tokenizer, spec.gguf_sha256 or _hash_folder(folder))
     print(f"{subject!r}", file=sys.stderr)
     return subject
+
+
+def _tokenizer(**where) -> PreTrainedTokenizerBase:
+    import transformers
+
+    # It gives one or raises; that it might be None stands only in its annotation.
+    return cast("PreTrainedTokenizerBase", transformers.AutoTokenizer.from_pretrained(**where))
 
 
 def default_dtype(spec: ModelSpec, device: str) -> torch.dtype:
@@ -376,12 +383,12 @@ def convert(gguf: Path, out: Path) -> None:
 
     where = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
     with _quiet(transformers):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
+        tokenizer = _tokenizer(**where)
         hf = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
     # What is left of the GGUF quantiser would make save_pretrained refuse.
     for mark in ("hf_quantizer", "quantization_method"):
         vars(hf).pop(mark, None)
-    hf.is_quantized = False
+    vars(hf)["is_quantized"] = False
     if hasattr(hf.config, "quantization_config"):
         del hf.config.quantization_config
     hf.save_pretrained(out)
@@ -411,7 +418,7 @@ def _sweep(models: Path) -> None:
 
 
 @contextlib.contextmanager
-def ticking(what: str) -> Iterator[None]:
+def ticking(what: str) -> Generator[None]:
     """Show that work goes on, with the seconds, where nothing can be counted."""
     from tqdm.auto import tqdm
 
@@ -432,7 +439,7 @@ def ticking(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet(transformers) -> Iterator[None]:
+def _quiet(transformers) -> Generator[None]:
     """Without the per-weight progress bars of a load that takes a second."""
     on = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,13 +17,14 @@ from emovec_lite.vectors import EmotionVectors
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"  # Okabe-Ito, told apart by every kind of colour vision
 MARKS = (("o", BLUE), ("s", ORANGE), ("^", "#009e73"), ("D", "#cc79a7"), ("v", "black"))
 _PLACES = {"skipped": ("#dddddd", "///"), "counts": (BLUE, None), "padding": ("white", "...")}
 DIVERGING = "PuOr_r"  # purple below, orange above
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "text.color": "black",
     "axes.labelcolor": "black", "axes.edgecolor": "black", "xtick.color": "black", "ytick.color": "black",
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
@@ -58,10 +59,15 @@ def save(figure: Figure, path: Path) -> None:
 
 def alt_text(figure: Figure) -> str:
     """What a figure shows, in words."""
-    return figure.get_label()
+    return str(figure.get_label())
 
 
-def _figure(width: float, height: float, alt: str, rows: int = 1, columns: int = 1) -> tuple[Figure, object]:
+def _figure(width: float, height: float, alt: str) -> tuple[Figure, Axes]:
+    figure, (axes,) = _panels(width, height, alt, 1, 1)
+    return figure, axes
+
+
+def _panels(width: float, height: float, alt: str, rows: int, columns: int) -> tuple[Figure, list[Axes]]:
     # Not pyplot: its global state would show every figure twice in a notebook and keep it in memory.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -69,7 +75,7 @@ def _figure(width: float, height: float, alt: str, rows: int = 1, columns: int =
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     figure.set_label(alt)
-    return figure, figure.subplots(rows, columns, sharex=True, sharey=True)
+    return figure, [*figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat]
 
 
 def _styled(draw):
@@ -232,17 +238,18 @@ def dots(
     log: bool = False,
 ) -> Figure:
     """A row a name with a mark a series, over grey dots for what they have to beat (`null`, a list a name)."""
-    null = np.full((len(names), 0), np.nan) if null is None else np.asarray(null)
+    chance = np.full((len(names), 0), np.nan) if null is None else np.asarray(null)
     rows = []
     for i, name in enumerate(names):
         values = ", ".join(f"{label} {values[i]:.3g}" for label, values in series.items())
         rows.append(
-            f"{name}: {values}" + (f" ({null_label} {null[i].min():.3g} to {null[i].max():.3g})" if null.size else "")
+            f"{name}: {values}"
+            + (f" ({null_label} {chance[i].min():.3g} to {chance[i].max():.3g})" if chance.size else "")
         )
     figure, axes = _figure(7, 0.9 + 0.32 * len(names), f"{title}. In a row each, {xlabel}. {'; '.join(rows)}.")
     height = np.arange(len(names))[::-1]
-    if null.size:
-        axes.plot(null.T, np.tile(height, (null.shape[1], 1)), "o", color=GREY, ms=4, alpha=0.45, mew=0)
+    if chance.size:
+        axes.plot(chance.T, np.tile(height, (chance.shape[1], 1)), "o", color=GREY, ms=4, alpha=0.45, mew=0)
         axes.plot([], [], "o", color=GREY, ms=4, alpha=0.45, mew=0, label=null_label)
     for (label, values), (marker, colour) in zip(series.items(), MARKS, strict=False):
         axes.plot(values, height, marker, color=colour, ms=7, ls="none", mec="black", mew=0.5, label=label)
@@ -272,7 +279,8 @@ def curves(
     """Lines over numbers, or over names such as tokens, each with a mark of its own."""
     named = isinstance(x[0], str)
     summary = "; ".join(
-        f"{label}: from {v[0]:.3g} at {x[0]} to {v[-1]:.3g} at {x[-1]}, highest {max(v):.3g} at {x[np.argmax(v)]}"
+        f"{label}: from {v[0]:.3g} at {x[0]} to {v[-1]:.3g} at {x[-1]}, "
+        f"highest {max(v):.3g} at {x[int(np.argmax(v))]}"
         for label, v in series.items()
     )
     figure, axes = _figure(7.5, 3.8, f"{title}. {ylabel} by {xlabel}. {summary}.")
@@ -327,7 +335,7 @@ def layer_map(
     xlabel: str = "layer",
 ) -> Figure:
     """A value for every pair of layers, as shades from 0 or below to 1."""
-    i, j = np.unravel_index(values.argmin(), values.shape)
+    i, j = map(int, np.unravel_index(values.argmin(), values.shape))
     figure, axes = _figure(
         5.6, 4.6,
         f"{title}. Map of {label}: {ylabel}s {rows[0]} to {rows[-1]} by {xlabel}s {columns[0]} to {columns[-1]}. "
@@ -375,7 +383,7 @@ def odds_map(
     return figure
 
 
-def _ink(ground: Sequence[float]) -> str:
+def _ink(ground: Iterable[float]) -> str:
     """Black or white, whichever stands out more from a colour (by WCAG's luminance)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground]
     return "black" if np.dot(linear, [0.2126, 0.7152, 0.0722]) > 0.179 else "white"
@@ -407,11 +415,11 @@ def dose_panels(table: pandas.DataFrame, measure: str, *, ylabel: str, title: st
     }
     told += [f"{kind}: {' to '.join(found)}" for kind, found in ends.items()]
     rows = -(-len(emotions) // 3)
-    figure, panels = _figure(
+    figure, panels = _panels(
         8, 2.5 * rows + 0.6, f"{title}. {ylabel} by strength, unsteered {plain:.2f}. {'; '.join(told)}.",
         rows, min(3, len(emotions)),
     )  # fmt: skip
-    for axes, name in zip(np.atleast_1d(panels).flat, emotions, strict=False):
+    for axes, name in zip(panels, emotions, strict=False):
         axes.axhline(plain, color=GREY, ls="--", lw=0.8, label="unsteered")
         styles = (("o", GREY, 0), ("^", ORANGE, 0.02), ("s", "black", -0.02))[: len(controls)]
         for (kind, group), (marker, colour, offset) in zip(controls.items(), styles, strict=True):
@@ -425,13 +433,13 @@ def dose_panels(table: pandas.DataFrame, measure: str, *, ylabel: str, title: st
             mew=0.4, label="this emotion",
         )  # fmt: skip
         axes.set_title(name, loc="left")
-        if axes.get_subplotspec().is_last_row():
+        if (place := axes.get_subplotspec()) and place.is_last_row():
             axes.set_xlabel("strength")
-    for axes in np.atleast_1d(panels).flat[len(emotions) :]:
+    for axes in panels[len(emotions) :]:
         axes.remove()
     figure.supylabel(ylabel, fontsize=9)
     figure.suptitle(title, fontsize=10)
-    handles, labels = np.atleast_1d(panels).flat[0].get_legend_handles_labels()
+    handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside lower center", ncols=len(labels))
     return figure
 

@@ -7,7 +7,7 @@ everything in one model changes nothing in another, whose norms are a hundred ti
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -34,7 +34,7 @@ Positions = Literal["all", "generated"] | slice
 
 
 @contextmanager
-def steer(subject: Subject, direction: Direction, strength: float, positions: Positions = "all") -> Iterator[None]:
+def steer(subject: Subject, direction: Direction, strength: float, positions: Positions = "all") -> Generator[None]:
     """Add strength x mean residual norm x direction to the residual stream at the direction's layer.
 
     At every token; or with `positions="generated"` only where the model is about to write, at the last token of a
@@ -44,6 +44,19 @@ def steer(subject: Subject, direction: Direction, strength: float, positions: Po
     library wait until then. Raises `UnknownName` for a layer that the model has not, `EmovecError` for a direction of
     another width and for a slice that counts from the end.
     """
+    layer = _layer(subject, direction)
+    if isinstance(positions, slice) and any((x or 0) < 0 for x in (positions.start, positions.stop, positions.step)):
+        raise EmovecError(
+            f"{positions} counts from the end, which moves as the text grows: count from the beginning."
+        )
+    if not isinstance(positions, slice) and positions not in ("all", "generated"):
+        raise UnknownName("positions", positions, ["all", "generated", "a slice"])
+    with _adding(subject, layer, strength * direction.residual_norm * direction.vector, positions):
+        yield
+
+
+def _layer(subject: Subject, direction: Direction) -> int:
+    """Where a direction steers; refuses one of a layer or a width that the model has not."""
     if direction.layer not in range(subject.n_layers):
         raise UnknownName("layer", direction.layer, range(subject.n_layers))
     if direction.vector.shape != (subject.d_model,):
@@ -51,20 +64,13 @@ def steer(subject: Subject, direction: Direction, strength: float, positions: Po
             f"{direction.name!r} has shape {tuple(direction.vector.shape)}, the model's residual stream is "
             f"{subject.d_model} wide: take a direction from this model's own vectors."
         )
-    if isinstance(positions, slice) and any((x or 0) < 0 for x in (positions.start, positions.stop, positions.step)):
-        raise EmovecError(
-            f"{positions} counts from the end, which moves as the text grows: count from the beginning."
-        )
-    if not isinstance(positions, slice) and positions not in ("all", "generated"):
-        raise UnknownName("positions", positions, ["all", "generated", "a slice"])
-    with _adding(subject, direction.layer, strength * direction.residual_norm * direction.vector, positions):
-        yield
+    return direction.layer
 
 
 @contextmanager
 def _adding(
     subject: Subject, layer: int, patch: Float[Tensor, "*#batch_and_token d_model"], positions: Positions = "all"
-) -> Iterator[None]:
+) -> Generator[None]:
     """Add a vector, or one for each text of a batch, to what a block puts out."""
     patch = patch.to(subject.device, subject.dtype)
     read = 0  # tokens of the text that earlier passes left in the cache
@@ -299,7 +305,7 @@ def dose_response(
     `directions` come by kind: {"emotion": [...], "random": [...]}. Columns: kind, direction, strength, prompt, seed,
     text, and those of `judge`, whose layer is `judged_at`: choose another than the directions'. Unsteered texts
     stand in rows of kind "unsteered". Every condition uses the same random numbers. Ctrl-C ends it early: what is
-    done comes back.
+    done comes back. Raises as `steer` does, before anything is written.
     """
     import pandas
     import torch
@@ -309,12 +315,13 @@ def dose_response(
     plain = replace(next(iter(directions.values()))[0], name="unsteered")
     todo = [("unsteered", plain, 0.0)]
     todo += [(kind, d, s) for kind, group in directions.items() for d in group for s in strengths]
+    layers = [_layer(subject, direction) for _, direction, _ in todo]
     parts: list[pandas.DataFrame] = []
     bar = tqdm(total=len(todo), desc="Steering", unit=" conditions", file=sys.stderr, disable=len(todo) < 8)
     try:
         while len(parts) < len(todo):
             # Several conditions side by side, each with a patch of its own: a row more costs little.
-            layer = todo[len(parts)][1].layer
+            layer = layers[len(parts)]
             batch = todo[len(parts) :][: max(1, ROWS // len(grid))]
             batch = list(takewhile(lambda condition, layer=layer: condition[1].layer == layer, batch))
             patch = torch.stack([s * d.residual_norm * d.vector for _, d, s in batch])

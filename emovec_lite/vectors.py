@@ -83,7 +83,7 @@ class EmotionVectors:
     embed: Float[Tensor, "emotion d_model"] | None  # the same from bare token embeddings: the baseline
     center: Float[Tensor, "layer d_model"]  # the mean over emotions that was subtracted
     neutral: Float[Tensor, "layer component d_model"]  # orthonormal rows; rows of zeros fill up
-    neutral_embed: Float[Tensor, "component d_model"]
+    neutral_embed: Float[Tensor, "embed_component d_model"]
     norms: Float[Tensor, " layer"]  # mean norm of a token's residual, the unit of steering strength
     stories: MeanActivations = field(repr=False)  # of the single stories, at some or all layers
     provenance: dict[str, str]
@@ -100,9 +100,9 @@ class EmotionVectors:
 
     def at(self, layer: Layer, *, denoise: bool = True) -> Float[Tensor, "emotion d_model"]:
         """All emotions' vectors at one layer, or "embed"; with `denoise`, orthogonal to neutral text."""
-        if layer == "embed" and self.embed is None:
-            raise UnknownName("layer", layer, self.layers)
         vectors = self.embed if layer == "embed" else self.means[:, self._check(layer)]
+        if vectors is None:
+            raise UnknownName("layer", layer, self.layers)
         return project_out(vectors, self.neutral_at(layer)) if denoise else vectors
 
     def neutral_at(self, layer: Layer) -> Float[Tensor, "component d_model"]:
@@ -176,8 +176,9 @@ class EmotionVectors:
         _check_provenance(path, meta, subject, corpus)
         emotions, kept = json.loads(meta.pop("emotions")), json.loads(meta.pop("story_layers"))
         layers = json.loads(meta.pop("layers", "null")) or [*range(tensors["means"].shape[1])]
-        blocks = tensors.pop("story_blocks") + tensors["center"][[layers.index(layer) for layer in kept]]
-        stories = MeanActivations(blocks, tuple(kept), tensors.pop("story_embed", None), tensors["norms"])
+        held = [layers.index(layer) for layer in kept]
+        blocks = tensors.pop("story_blocks") + tensors["center"][held]
+        stories = MeanActivations(blocks, tuple(kept), tensors.pop("story_embed", None), tensors["norms"][held])
         tensors.setdefault("embed", None)
         return cls(tuple(emotions), stories=stories, provenance=meta, layers=tuple(layers), **tensors)
 
@@ -197,7 +198,7 @@ def extract(subject: Subject, corpus: Corpus, skip: int = SKIP) -> EmotionVector
     # Read in one go: one progress bar, and neutral passages fill up batches of their own length.
     both = mean_activations(subject, [*corpus.texts, *neutral_texts], skip)
     n = len(corpus)
-    stories = MeanActivations(both.blocks[:n], both.layers, both.embed[:n], both.norms)
+    stories = MeanActivations(both.blocks[:n], both.layers, both.at("embed")[:n], both.norms)
     provenance = {
         "format": FORMAT,
         "model": subject.spec.name,
@@ -209,7 +210,7 @@ def extract(subject: Subject, corpus: Corpus, skip: int = SKIP) -> EmotionVector
         "library": emovec_lite.__version__,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
-    neutral = MeanActivations(both.blocks[n:], both.layers, both.embed[n:], both.norms)
+    neutral = MeanActivations(both.blocks[n:], both.layers, both.at("embed")[n:], both.norms)
     return vectors_from(stories, corpus.labels, neutral, provenance)
 
 
@@ -221,14 +222,13 @@ def vectors_from(
 
     emotions = tuple(sorted(set(labels)))
     means, center = centred_means(stories.blocks, labels)
-    embed, _ = centred_means(stories.embed, labels)
+    embed, _ = centred_means(stories.at("embed"), labels)
     parts = [neutral_components(neutral.blocks[:, i]) for i in range(len(neutral.layers))]
-    padded = torch.zeros(len(parts), max(len(p) for p in parts), stories.embed.shape[-1])
+    padded = torch.zeros(len(parts), max(len(p) for p in parts), means.shape[-1])
     for layer, components in enumerate(parts):
         padded[layer, : len(components)] = components
-    return EmotionVectors(
-        emotions, means, embed, center, padded, neutral_components(neutral.embed), stories.norms, stories, provenance
-    )
+    neutral_embed = neutral_components(neutral.at("embed"))
+    return EmotionVectors(emotions, means, embed, center, padded, neutral_embed, stories.norms, stories, provenance)
 
 
 def subset_vectors(vectors: EmotionVectors, corpus: Corpus, chosen: Corpus) -> EmotionVectors:
@@ -366,5 +366,5 @@ if __name__ == "__main__":  # remake the shipped vectors: python -m emovec_lite.
         corpus = load_corpus(name)
         made = extract(default, corpus)
         # Of the model's own stories only the layer two thirds up: all that is shipped has to stay small.
-        kept = {"story_layers": spaced} if name == "course" else {"story_layers": spaced[3:4], "story_embed": False}
-        made.save(shipped_path(DEFAULT_MODEL, corpus), **kept)
+        kept = spaced if name == "course" else spaced[3:4]
+        made.save(shipped_path(DEFAULT_MODEL, corpus), story_layers=kept, story_embed=name == "course")

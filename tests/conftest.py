@@ -6,6 +6,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a hub
 
 import pytest
 
+from tests import shapes
+
+shapes.install()
+
 
 @pytest.fixture(scope="session")
 def tokenizer():

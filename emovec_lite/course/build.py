@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -272,14 +272,18 @@ def execute(notebook: NotebookNode, folder: Path) -> tuple[float, float]:
     )
     env = {**os.environ, "EMOVEC_PROGRESS": str(folder / "progress.json"), "TQDM_DISABLE": "1"}
     started = time.perf_counter()
-    with client.setup_kernel(env=env), peak_memory(client.km.provisioner.pid) as peak:
+    # The kernel is there once it is set up, and as a process of this machine it has a number.
+    with (
+        client.setup_kernel(env=env),
+        peak_memory(client.km.provisioner.pid) as peak,  # ty: ignore[missing-attribute, missing-union-attribute]
+    ):
         for i, cell in enumerate(notebook.cells):
             client.execute_cell(cell, i)
     return time.perf_counter() - started, peak()
 
 
 @contextmanager
-def peak_memory(pid: int) -> Iterator:
+def peak_memory(pid: int) -> Generator[Callable[[], float]]:
     """Watch a process's resident memory; calling what this gives tells the most so far, in GB."""
     import threading
 

@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import replace
+from inspect import unwrap
 
 import pytest
 
 from emovec_lite import cli, environment
 from emovec_lite import models as m
 from emovec_lite import vectors as v
+from emovec_lite.geometry import align
 from emovec_lite.norms import glasgow
 
 EMOTIONS = list(glasgow())[:10]
@@ -23,7 +25,7 @@ def toy(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(m, "load_model", lambda name: subject)
     monkeypatch.setattr(v, "load_model", lambda name: subject)
     monkeypatch.setattr(v, "load_neutral", lambda: [words(40, 5 * i) for i in range(6)])
-    monkeypatch.setattr("emovec_lite.geometry.align.__defaults__", (None, 50, 0))
+    monkeypatch.setattr(unwrap(align), "__defaults__", (None, 50, 0))
     monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 

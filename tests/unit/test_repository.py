@@ -1,6 +1,8 @@
 """What stands beside the code: the workflows, and how to cite the course."""
 
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -49,6 +51,12 @@ def test_the_committed_notebooks_are_compared_and_the_newest_of_everything_is_tr
     assert {"run": "uv run --no-sync emovec build --check"} in both["tests"]["notebooks"]["steps"]
     upgrade, *_, last = both["newest"]["tests"]["steps"][3:]
     assert upgrade["run"].startswith("uv sync --upgrade") and last == {"run": "uv run --no-sync pytest"}
+
+
+@pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "ty check"])
+def test_the_code_is_as_its_checkers_want_it(command):
+    done = subprocess.run([sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_citation_names_the_course_and_what_it_rests_on():

@@ -333,6 +333,13 @@ def test_dose_and_response_gives_back_what_is_done_when_interrupted(tiny, vector
     assert len(table) == 0 and "perplexity" in table.columns
 
 
+def test_dose_and_response_refuses_a_direction_that_does_not_fit_before_it_writes(tiny, vectors, monkeypatch):
+    monkeypatch.setattr(steering, "judge", None)
+    directions = {"emotion": [vectors.direction("sad", 2)], "baseline": [vectors.direction("sad", "embed")]}
+    with pytest.raises(UnknownName, match="'embed'"):
+        dose_response(tiny(), vectors, directions, [0.1], 1)
+
+
 def test_the_shipped_doses_hold_every_condition_and_their_measures_are_of_their_texts():
     table = steering.shipped_doses()
     kinds = table.groupby("kind").direction.nunique()

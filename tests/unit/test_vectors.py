@@ -108,6 +108,7 @@ def test_stories_can_be_kept_at_some_layers_only(tmp_path, vectors):
     vectors.save(tmp_path / "v.safetensors", story_layers=[1, 3])
     stories = EmotionVectors.load(tmp_path / "v.safetensors").stories
     assert stories.layers == (1, 3)
+    assert torch.equal(stories.norms, vectors.norms[[1, 3]])
     torch.testing.assert_close(stories.at(3), vectors.stories.at(3), rtol=1e-3, atol=1e-4)
     with pytest.raises(UnknownName, match="layer 2"):
         stories.at(2)

@@ -7,6 +7,7 @@ import time
 import types
 from html import unescape
 from html.parser import HTMLParser
+from inspect import unwrap
 from itertools import islice
 
 import numpy as np
@@ -415,7 +416,7 @@ def test_the_panel_at_the_extremes(tiny, vectors, prompt, strength):
 
 def test_a_long_prompt_is_cut_and_said_so(tiny, vectors, monkeypatch):
     monkeypatch.setattr(widgets, "WINDOW", 256)
-    monkeypatch.setattr(widgets.last_tokens, "__defaults__", (40,))  # the tiny model has 128 places
+    monkeypatch.setattr(unwrap(widgets.last_tokens), "__defaults__", (40,))  # the tiny model has 128 places
     panel = Panel(tiny(), vectors, 2, " ".join(["w1"] * 2000))
     panel.generate.click()
     assert "Only the last 40 of 2000 tokens are used." in panel.finish()
