@@ -44,7 +44,7 @@ print(matrix.shape)
 # %% [markdown]
 # {{exercise 4.1}}
 #
-# Write `cosine_matrix(vectors)`: the cosine of every pair of rows, (emotion, emotion).
+# Write `cosine_matrix(vectors)`: the cosine of every pair of rows, an array (emotion, emotion).
 #
 # <details><summary>Hint 1</summary>
 # Scale every row to length 1. Then a matrix product does the rest.
@@ -120,8 +120,8 @@ show(dots(
 # %% [markdown]
 # {{exercise 4.2}}
 #
-# Write `principal_scores(vectors, k)`: each emotion's place along the first k principal components, (emotion, component).
-# Signs are as they come.
+# Write `principal_scores(vectors, k)`: each emotion's place along the first k principal components, an array
+# (emotion, component). Signs are as they come.
 #
 # <details><summary>Hint 1</summary>
 # Subtract the mean row. `np.linalg.svd(x, full_matrices=False)` gives `U, S, Vh`, the largest first.
@@ -306,7 +306,8 @@ for place in (layer, "embed"):
 # %% [markdown]
 # {{exercise 4.5}}
 #
-# Write `partial_out(y, x)`: what is left of y when a straight line in x, with its intercept, is taken out.
+# Write `partial_out(y, x)`: what is left of y when a straight line in x, with its intercept, is taken out. All three
+# are arrays, (emotion,).
 #
 # <details><summary>Hint 1</summary>
 # Subtract the mean from both. The slope is (x · y) / (x · x).

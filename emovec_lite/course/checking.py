@@ -57,7 +57,7 @@ def check(number: str, answer: Callable | None = None, subject: Subject | None =
     """
     outcome = assess(number, answer, subject)
     print(outcome)
-    if outcome.status == "passed":
+    if outcome.status == "passed" and answer:
         record(number)
         return answer
     print("  Until yours passes, the course's version stands in, so that you can go on.")
@@ -95,13 +95,13 @@ def passes(task: Exercise, answer: Callable, subject: Subject | None = None) -> 
 
 def ladder(task: Exercise, subject: Subject | None = None) -> Iterator[dict[str, Case]]:
     """The cases by name: first without the learner's model, then on it. An answer that fails does not get so far."""
-    first = _cases(task.edges, stand_ins(subject)[1]) if task.needs_model else _cases(task.edges)
-    models = stand_ins(subject)[: None if task.half else -1] if task.needs_model else [None]
-    for i in range(DRAWN if task.draw else 0):
-        model = models[i % len(models)]
-        rng = np.random.default_rng([i, 2026])
-        drawn = task.draw(rng, model) if model else task.draw(rng)
-        first[f"draw {i}"] = Case((model, *drawn) if model else drawn)
+    models = stand_ins(subject)[: None if task.half else -1] if subject and task.needs_model else [None]
+    first = _cases(task.edges, models[min(1, len(models) - 1)])
+    if task.draw:
+        for i in range(DRAWN):
+            model = models[i % len(models)]
+            rng = np.random.default_rng([i, 2026])
+            first[f"draw {i}"] = Case((model, *task.draw(rng, model)) if model else task.draw(rng))
     yield first
     if task.on_the_model:
         yield _cases(task.on_the_model, subject)

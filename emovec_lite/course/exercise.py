@@ -69,7 +69,7 @@ class Exercise:
     @property
     def name(self) -> str:
         """What the learner's function is called."""
-        return self.reference.__name__
+        return self.reference.__name__  # ty: ignore[missing-attribute]
 
     @property
     def needs_model(self) -> bool:

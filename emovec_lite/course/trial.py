@@ -7,7 +7,8 @@ import copy
 import inspect
 import io
 import traceback
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,7 +47,8 @@ def attempt(task: Exercise, answer: Callable, case: Case) -> Trial:
         stack.enter_context(case.around())
         changed = stack.enter_context(watched(subject)) if subject else []
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # from a mistake that is only tried they would mislead
                 result = run(answer, *args)
                 if case.value:
                     value, slack = (result, 0.0) if task.observe else read(task, result)
@@ -141,7 +143,7 @@ def _where(answer: Callable, error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def watched(subject: Subject) -> Iterator[list[str]]:
+def watched(subject: Subject) -> Generator[list[str]]:
     """Collects in a list what the block leaves changed on a model; puts back what can be put back."""
     found: list[str] = []
     with subject.lock:  # a widget that is writing would be taken for the answer, and steer it

@@ -56,6 +56,8 @@ def kind(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """Tensors, arrays, numbers and lists of numbers as arrays of doubles; the rest as it is, inside and out."""
+    if hasattr(value, "to_numpy"):  # pandas
+        value = value.to_numpy()
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         return (value.to_dense() if value.is_sparse else value).double().numpy()
