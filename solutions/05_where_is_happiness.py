@@ -57,7 +57,7 @@ print(f"embeddings {valence_embed.ridge_r[0]:.2f}, layer 0 {valence.ridge_r[0]:.
 # {{exercise 5.1}}
 #
 # Write `above_the_band(curve, null)`: the layers whose value lies above the 95th percentile of the null. The null holds, for
-# each shuffle, the best of all layers.
+# each shuffle, the best of all layers. Both are lists or arrays of numbers; the shuffles stand in no order.
 #
 # <details><summary>Hint 1</summary>
 # One limit for all layers: `np.quantile(null, 0.95)`.
@@ -151,7 +151,8 @@ print(f"embeddings {arousal_embed.ridge_r[0]:.2f}, best {top:.2f} at layer {plac
 # {{exercise 5.2}}
 #
 # Write `rsa(a, b)`: Spearman's rank correlation between the cosines of all pairs of emotions in `a` (emotion, d_a) and the
-# same pairs in `b` (emotion, d_b). It is called representational similarity analysis.
+# same pairs in `b` (emotion, d_b). It is called representational similarity analysis. Both are NumPy arrays, with lengths
+# and means as they come.
 #
 # <details><summary>Hint 1</summary>
 # Each pair once, and no emotion with itself: `np.triu_indices(n, k=1)`.
@@ -193,6 +194,7 @@ show(layer_map(
 # {{exercise 5.3}}
 #
 # Write `cka(a, b)`, the linear one: centre both over emotions; K = a aᵀ, L = b bᵀ; then sum(K ∘ L) / √(sum(K ∘ K) · sum(L ∘ L)).
+# Both are NumPy arrays (emotion, d).
 #
 # <details><summary>Hint 1</summary>
 # `∘` is element by element. Centre with `x - x.mean(axis=0)`.
@@ -259,7 +261,8 @@ print(f"course stories and own stories: RSA {rsa(here, theirs):.2f}")
 # {{exercise 5.4}}
 #
 # Write `split_half(stories, labels, topics, first)`: centred vectors from the stories whose topic is in `first`, the same from
-# all other stories, and the RSA of the two. `stories` is a torch tensor (text, d_model).
+# all other stories, and the RSA of the two. `stories` is a torch tensor (text, d_model); `labels` and `topics` are lists, one
+# entry a story, in any order and with unequal numbers; `first` may be a set, a list or a tuple.
 #
 # <details><summary>Hint 1</summary>
 # Twice the same: rows, means for each emotion (in alphabetical order), minus their mean. Then your `rsa`.
@@ -440,7 +443,9 @@ for i, what in enumerate(("ridge valence", "best PC, valence", "RSA with all (it
 # Write `conclusion(found)`: one paragraph, 40 to 250 words, that answers the title for this model. It must state the three
 # numbers that support it, taken from `found`: `found["embed"]`, the ridge r for valence at the embeddings; `found["best"]`,
 # the best layer's; and `found["p"]`, its p-value. The check calls it with other numbers, too: they must come from `found`. (There
-# is also `found["layer"]`.)
+# is also `found["layer"]`; if you name a layer as the best, name that.) The check reads the length, the numbers and whether each
+# stands at its own name, and it looks for a few claims that go too far; whether the paragraph is true and well argued a
+# machine cannot judge: read it to a neighbour.
 #
 # <details><summary>Hint 1</summary>
 # An f-string with `{found["best"]:.2f}` and so on; four decimals for p.

@@ -1,0 +1,69 @@
+"""What a paragraph says that no number of this chapter supports, as far as words tell."""
+
+from __future__ import annotations
+
+import re
+
+_FEELS = re.compile(
+    r"""\b(?:models?|it|networks?|SmolLM2|machines?|transformers?)\s+(?:\w+ly\s+|(?:can|does|do|must|also)\s+)*
+        (?: (?:feels?|enjoys?|suffers?|experiences?)\b(?!\s+(?:natural|like|as|right|wrong|safe|odd|good|strange)\b)
+          | (?:is|are|becomes?)\s+(?:\w+ly\s+)?(?:feeling|happy|sad|conscious|sentient)\b(?!\s+that)
+          | (?:has|have)\s+(?:(?!no\b)\w+\s+)?(?:feelings|emotions|consciousness)\b )
+      | \bfelt\s+(?:by|in)\s+(?:the|this|our)\s+(?:model|network|machine)\b
+      | \b(?:its|(?:model|network)[’']s)\s+(?:own\s+|inner\s+)?(?:feelings|joy|consciousness)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LUCK = r"""(?:(?:mere|pure|blind|just|only|random|due|down|the|a|an|by|to|of|result|matter|product|explained)\s+)*
+            (?:chance|luck|accident|coincidence|fluke)\b(?!\s+of\b)"""
+_CERTAIN = re.compile(
+    rf"""\b(?:not|cannot|never|\w+n[’']t)\s+(?:\w+\s+)?(?:be|been|come|arise|happen|occur)\s+{_LUCK}
+      | (?:\b(?:is|was|are)|[’']s)(?:n[’']t|\s+(?:(?!probab|like|possib|presumab)\w+ly\s+)?(?:not?|never))\s+{_LUCK}
+      | \b(?:rul(?:es?|ed|ing)\s+out|exclud(?:es?|ed|ing))\s+(?:that\s+\w+\s+\w+\s+)?{_LUCK}
+      | \b(?:chance|luck|accident|coincidence)\s+(?:alone\s+)?
+        (?:cannot|can[’']t|could\s+not|(?:is|was|can\s+be)\s+(?:ruled\s+out|excluded|impossible))
+      | \bimpossible\s+(?:(?:that|for)\s+(?:\w+\s+){{1,3}}?(?:is|was|be)\s+|(?:to\s+\w+\s+)?(?=by)){_LUCK}
+      | \b(?:100\s*%|absolutely|completely)\s+(?:certain|sure)\b
+      | \bprov(?:es?|en)\b(?!\s+to\b) | \bproof\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_TURNED_ROUND = re.compile(
+    rf"\b(?:probability|chances?|likelihood|odds|risk)\s+(?:that|of)\s+(?:\w+\s+){{1,4}}?(?:is|was|being)\s+{_LUCK}",
+    re.IGNORECASE | re.VERBOSE,
+)
+CLAIMS = {
+    _FEELS: "That goes beyond what you have seen: a representation of the concept, not a feeling.",
+    _CERTAIN: "That claims too much: p says how often chance does as well, never that it could not have.",
+    _TURNED_ROUND: "That turns p round. It says how often shuffled ratings do as well, not how likely it is that chance was at "
+    "work in yours.",
+}
+
+# What takes a claim back, before it and after it.
+_DENIED = re.compile(
+    r"\b(?:not|no|nor|never|none|nobody|nothing|nowhere|cannot|without|whether|if|though|mistake|wrong|unlikely|"
+    r"hardly)\b|n[’']t\b",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"""^\W*(?:\w+\W+)?(?:nothing|no|neither|none)\b
+      | \b(?:is|are|was|would|does|do|remains?|stays?|goes)\b[^,]*?
+        \b(?:not|too\s+far|mistake|wrong|open|misleading|unfounded|unsupported|another\s+(?:matter|question)|beyond)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NO_DOUBT = re.compile(r"\b(?:no|without\s+(?:a\s+|any\s+)?)\s*doubts?\b|\bnot\s+only\b", re.IGNORECASE)
+_NEW_CLAUSE = re.compile(
+    r",\s*(?:(?:so|and|but|yet|hence|thus|therefore)\s+)?(?:that\s+)?(?:the|this|our)?\s*$", re.I
+)
+
+
+def claims_too_much(text: str) -> str | None:
+    """What a text claims beyond its numbers; what it denies, asks or supposes it does not claim."""
+    for sentence in re.split(r"(?<=[.!?;:])\s+", text):
+        if sentence.endswith("?"):
+            continue
+        for claim, message in CLAIMS.items():
+            for found in claim.finditer(sentence):
+                before, after = _NO_DOUBT.sub("", sentence[: found.start()]), sentence[found.end() :]
+                if _DENIED.search(before) and not _NEW_CLAUSE.search(before) or _TAKEN_BACK.search(after):
+                    continue
+                return f"{message} (Your words: “{found[0]}”.)"
+    return None
