@@ -87,7 +87,7 @@ show(mask_map(batch["attention_mask"].bool().numpy(), skip))
 #
 # Write `mean_pool(residual, mask, skip)`. It gets residuals (text, token, d_model), padded on the right, and the mask
 # (text, token), True where a token is real. It returns each text's mean over its real tokens from position `skip` on,
-# (text, d_model).
+# a tensor (text, d_model).
 #
 # This is the exercise in which most goes wrong in real code, and nothing crashes when it does.
 #
@@ -126,7 +126,8 @@ mean_pool = check("2.1", mean_pool)
 # %% [markdown]
 # {{exercise 2.2}}
 #
-# Write `read_stories(subject, texts, layer, skip)`: each text's mean residual at that layer, (text, d_model).
+# Write `read_stories(subject, texts, layer, skip)`: each text's mean residual at that layer, a tensor (text, d_model).
+# `texts` is a list or a tuple of texts of any length, and the tokenizer may pad on either side when you get it.
 #
 # <details><summary>Hint 1</summary>
 # `batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")`, with
@@ -210,7 +211,7 @@ print(f"the two largest of the {len(happy)} numbers hold {largest:.2f} of the sq
 # {{exercise 2.3}}
 #
 # Write `centre(values, labels)`: for each emotion (in alphabetical order) the mean of its texts, minus the mean **over
-# emotions**. From (text, d_model) and a list of labels to (emotion, d_model).
+# emotions**. From a tensor (text, d_model) and a list of labels, in any order, to a tensor (emotion, d_model).
 #
 # <details><summary>Hint 1</summary>
 # Not the mean over stories: an emotion with more stories would pull that towards itself. First one mean an emotion,
@@ -267,8 +268,9 @@ show(dots(
 # %% [markdown]
 # {{exercise 2.4}}
 #
-# Write `neutral_basis(values, variance)`: the fewest principal components of the passages (text, d_model) that
-# together hold **at least** that share of their variance. One row for each, orthonormal: (component, d_model).
+# Write `neutral_basis(values, variance)`: the fewest principal components of the passages, a tensor (text, d_model),
+# that together hold **at least** that share of their variance: where it is reached exactly, no further one. One row for
+# each, orthonormal: a tensor (component, d_model).
 #
 # <details><summary>Hint 1</summary>
 # Subtract the mean passage. `torch.linalg.svd(x, full_matrices=False)` gives `U, S, Vh`: the directions are the rows of
@@ -306,7 +308,7 @@ show(curves(
 # {{exercise 2.5}}
 #
 # Write `remove(vectors, basis)`: the vectors (emotion, d_model) without their part along the orthonormal rows of `basis`
-# (component, d_model).
+# (component, d_model). All are tensors.
 #
 # <details><summary>Hint 1</summary>
 # `vectors @ basis.T` says how far each vector reaches along each component. Turn those numbers back into vectors, and
@@ -336,6 +338,7 @@ import random
 
 def lost(vectors):
     """The share of squared length that goes with the neutral directions, for each vector."""
+    vectors = vectors.to(basis.dtype)  # yours may be in another precision
     return (1 - remove(vectors, basis).square().sum(dim=1) / vectors.square().sum(dim=1)).tolist()
 
 
@@ -357,7 +360,7 @@ print(f"vectors drawn at random would lose about {len(basis) / subject.d_model:.
 # {{exercise 2.6}}
 #
 # Put it together: `emotion_vectors(stories, labels, neutral)`, from pooled stories (text, d_model), their labels and
-# pooled neutral passages to centred and denoised vectors, (emotion, d_model).
+# pooled neutral passages to centred and denoised vectors, a tensor (emotion, d_model).
 #
 # <details><summary>Hint 1</summary>
 # Three calls of functions that you have. The basis comes from `neutral`, with a share of 0.5.

@@ -117,7 +117,7 @@ def show(value: Any, most: int = 24) -> str:
     if isinstance(value, list | tuple | set):
         if sum(map(size, value)) > 4 * most or len(value) > most:
             return f"{type(value).__name__} of {len(value)}: {', '.join(show(x) for x in list(value)[:4])} …"
-        left, right = {"list": "[]", "tuple": "()", "set": "{}"}.get(type(value).__name__, "[]")
+        left, right = {"tuple": ("(", ",)" if len(value) == 1 else ")"), "set": "{}"}.get(type(value).__name__, "[]")
         return left + ", ".join(show(x) for x in value) + right
     if isinstance(value, dict):
         return ", ".join(f"{key}: {show(x)}" for key, x in value.items())
