@@ -95,7 +95,8 @@ print(f"on its own stories: {accuracy(nearest(stories, labels, stories)):.3f}")
 #
 # Write `held_out(classify, items, labels, topics)`: for each topic, train on the stories of all the *other* topics and
 # predict that topic's stories. `classify(train, train_labels, new)` returns a list of names. Items are a tensor, or a
-# list of texts. Return the predictions in the order of the stories.
+# list of texts, and `classify` is given the same: part of the tensor, or of the list. Return the predictions in the
+# order of the stories.
 #
 # <details><summary>Hint 1</summary>
 # For each topic two lists of row numbers, `train` and `test`. A tensor can be indexed by a list; for a list of texts
@@ -220,7 +221,7 @@ shuffle_within = check("3.3", shuffle_within)
 #
 # Write `p_value(observed, null)`: the share of results **at least as good** as the observed one, the observed one itself
 # counted in, among the shuffled ones *and* the observed one. It can never be 0: with 20 shuffles nobody can claim one
-# in a thousand.
+# in a thousand. `null` is a list or an array, in no order.
 #
 # <details><summary>Hint 1</summary>
 # Of the 1 + n orders of the labels that you have looked at, one is the real one.
@@ -317,7 +318,8 @@ show(dots(
 # %% [markdown]
 # {{exercise 3.5}}
 #
-# Write `lens(subject, vector, k)`: the `k` tokens that a direction makes likeliest, as strings, the likeliest first.
+# Write `lens(subject, vector, k)`: the `k` tokens that a direction makes likeliest, as strings, the likeliest first. The
+# vector may come in another precision than the model's.
 #
 # <details><summary>Hint 1</summary>
 # As in exercise 1.5: `subject.hf.model.norm`, then `subject.hf.lm_head`. Here for a single vector. It must be where the
@@ -389,7 +391,8 @@ prompts = prompt_activations(subject, messages.texts)
 # {{exercise 3.6}}
 #
 # Write `implied_ranks(messages, vectors, right)`: for each message (message, d_model) the rank of the right emotion among
-# all, 1 for the highest cosine. `right` holds each message's row in `vectors`. Subtract the mean over the messages first.
+# all, 1 for the highest cosine. `right` holds each message's row in `vectors`. Subtract the mean over the messages first,
+# and take the vectors as they are. Return a tensor.
 #
 # <details><summary>Hint 1</summary>
 # What all prompts share at their last token ("now the assistant answers") is much larger than what tells them apart.

@@ -213,7 +213,7 @@ print(f"best: PC{number}, |r| = {r:.2f}.  PC1: |r| = {first:.2f}")
 # {{exercise 4.4}}
 #
 # Write `ridge_held_out(vectors, ratings, penalty)`: each emotion's rating as predicted by a ridge regression, with an
-# intercept, on all the *other* emotions.
+# intercept, on all the *other* emotions: an array (emotion,). The penalty stands beside the *sum* of the squared errors.
 #
 # <details><summary>Hint 1</summary>
 # In a loop: the mean vector and mean rating of the others are subtracted; weights are fitted; the mean rating is added

@@ -67,8 +67,8 @@ print(f"4 is {4 / norms[0]:.2f} of a residual at layer {first}, and {4 / norms[-
 # %% [markdown]
 # {{exercise 6.1}}
 #
-# Write `push(direction, strength)`: the vector to add. A `Direction` has a `.vector` (of length 1, unless you have
-# added or scaled directions) and the mean norm at its layer, `.residual_norm`.
+# Write `push(direction, strength)`: the vector to add, a tensor. A `Direction` has a `.vector` (of length 1, unless you
+# have added or scaled directions) and the mean norm at its layer, `.residual_norm`. Strengths may be negative or above 1.
 #
 # <details><summary>Hint 1</summary>
 # Three factors, nothing else.
@@ -133,7 +133,8 @@ print("one step: ", written_by(add_once))
 # {{exercise 6.2}}
 #
 # Write `generate_steered(subject, prompt, layer, vector, steps)`: the ids of the `steps` new tokens, as a list, when
-# the vector is added at every position after block `layer`, in every pass.
+# the vector is added at every position after block `layer`, in every pass. At each step the likeliest token, whatever the
+# model's own settings are, and exactly `steps` of them, even if the model would like to end earlier.
 #
 # <details><summary>Hint 1</summary>
 # The cell above, with a loop around the edit. Ask for exactly `steps` tokens: `max_new_tokens` and `min_new_tokens`.
@@ -181,7 +182,8 @@ print("every step:", theirs)
 # {{exercise 6.3}}
 #
 # Write `adding(subject, layer, vector)`, so that inside `with adding(…):` the vector is added to whatever block `layer`
-# puts out, and afterwards the model is what it was, even if the body fails.
+# puts out, in every pass, and afterwards the model is what it was, even if the body fails. Before the `with` begins nothing
+# is added: to call `adding` is not yet to enter it.
 #
 # <details><summary>Hint 1</summary>
 # What a forward hook *returns* takes the place of the output: `lambda module, args, output: output + vector`.
@@ -269,7 +271,7 @@ show(odds_map(matrix, names, names, title=f"Steering at layer {layer}, strength 
 # {{exercise 6.4}}
 #
 # Write `diagonal_gap(matrix, order)`: the mean of the entries `matrix[i, order[i]]`, minus the mean of all the other
-# entries.
+# entries. `matrix` is an array; `order` may be an array, a list or a tensor of column numbers.
 #
 # <details><summary>Hint 1</summary>
 # `matrix[np.arange(n), order]` picks one entry from each row.
@@ -335,7 +337,7 @@ show(dots(
 # {{exercise 6.5}}
 #
 # Write `price(subject, prompt, text)`: exp of the mean of −log p over the tokens of `text`, given the prompt and the
-# tokens before.
+# tokens before. The ids are those of `prompt + text`, as they stand.
 #
 # <details><summary>Hint 1</summary>
 # Tokenize `prompt + text` and count the prompt's tokens, n. The logits at token i say what comes at token i + 1: so you
@@ -519,7 +521,7 @@ print(f"best: layer {found.direction.layer}, strength {found.strength}")
 # Write `compass(rows, valence, arousal, degrees)`: a unit vector in the plane of the two axes. `rows` holds the
 # emotions' vectors (emotion, d_model), `valence` and `arousal` a weight for each emotion. At 0 degrees it points along
 # `valence @ rows`; at 90 degrees along what is left of `arousal @ rows` when its part along the valence axis is taken
-# out.
+# out. All three are tensors, to be taken as they are (not centred), and so is what you return.
 #
 # <details><summary>Hint 1</summary>
 # Make the valence axis unit length first. Then the part of `up` along it is `(up @ right) * right`.

@@ -148,7 +148,7 @@ def test_the_instructors_page_is_made_of_outputs_mistakes_and_prompts(root):
     page = root / "solutions" / "INSTRUCTOR.md"
     build.build()
     text = page.read_text()
-    assert text.startswith("# Teaching") and text.endswith("<!-- end -->\nrest\n") and "old" not in text
+    assert text.startswith("# Teaching") and text.endswith("<!-- end -->\nrest\n") and "\nold\n" not in text
     own = text.split("#### 2.2")[0].split("#### 2.1")[1]
     assert "10 minutes · difficulty ●●●○○" in own and "A right answer earns: not yet executed" in own
     task = exercises()["2.1"]

@@ -25,15 +25,20 @@ def following(rng: np.random.Generator, emotions: int, components: int, best: in
     return scores, ratings
 
 
+WIDE = np.array([1.0, 4.0, 2.0, 5.0])
+
+
 def edges() -> dict[str, tuple]:
     rng = np.random.default_rng(0)
     return {
         "the first is best": following(rng, 8, 5, 1, 1),
         "the last is best": following(rng, 12, 5, 5, 1),
         "the best runs the other way": following(rng, 6, 3, 2, -1),
-        "the last of ten": following(rng, 48, 10, 10, -1),
+        "the last of ten": following(rng, 60, 10, 10, -1),
         "one component": following(rng, 6, 1, 1, -1),
+        "a wide one beside a narrow best": (np.array([[9.0, 0.1], [-9.0, 0.3], [18.0, 0.2], [0.0, 0.5]]), WIDE),
         "as many components as emotions": following(rng, 5, 5, 4, -1),
+        "more components than emotions": following(rng, 4, 7, 6, 1),
     }
 
 

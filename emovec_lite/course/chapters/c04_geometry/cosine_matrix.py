@@ -27,7 +27,7 @@ def edges() -> dict[str, tuple]:
         "as many emotions as dimensions": (some_vectors(rng, 4, 4),),
         "more emotions than dimensions": (some_vectors(rng, 7, 3),),
         "one emotion": (some_vectors(rng, 1, 30),),
-        "48 emotions": (some_vectors(rng, 48, 576),),
+        "60 emotions": (some_vectors(rng, 60, 576),),
     }
 
 
@@ -93,8 +93,8 @@ exercise = Exercise(
             (u := vectors / np.linalg.norm(vectors)) @ u.T
         ),
         "Those are distances (1 minus the cosine). The map shows likeness.": lambda vectors: 1 - cosine_matrix(vectors),
-        "Those are correlations: each vector's own mean was taken off first. It has no meaning here; the emotions' "
-        "mean is gone already.": np.corrcoef,
+        "Those are correlations: from each vector the mean of its own entries was taken off first, which has no meaning "
+        "here.": np.corrcoef,
         "You subtracted the mean vector first. A cosine is taken of the rows as they come; the emotions' mean is gone "
         "from the chapter's already.": lambda vectors: cosine_matrix(vectors - vectors.mean(axis=0)),
         "The diagonal should be 1: everything is like itself.": lambda vectors: (

@@ -40,7 +40,7 @@ def edges() -> dict[str, tuple]:
         "ten components of one layer": looked(rng, 1, 10, 9, 4),
         "one component of each layer": looked(rng, 6, 1, 8, 4),
         "as many of everything": looked(rng, 4, 4, 4, 4),
-        "30 layers": looked(rng, 30, 5, 48, 10),
+        "40 layers, 60 emotions": looked(rng, 40, 5, 60, 10),
     }
 
 
@@ -117,8 +117,8 @@ exercise = Exercise(
         "them.": lambda *args: everywhere(sizes(*args)[:, :, :1]),
         "You looked at the first layer only.": lambda *args: everywhere(sizes(*args)[:, :1]),
         "You looked at the last layer only.": lambda *args: everywhere(sizes(*args)[:, -1:]),
-        "You took the mean over layers and components. The observed value is their "
-        "maximum.": lambda *args: sizes(*args).mean(axis=(1, 2)),
+        "You took the mean over layers and components. Keep the largest "
+        "of them.": lambda *args: sizes(*args).mean(axis=(1, 2)),
         "One number for every layer: the best of *all* layers is wanted, as it was for the observed "
         "value.": lambda *args: sizes(*args).max(axis=2),
         "One number for every component: the best of all components is wanted.": lambda *args: sizes(*args).max(axis=1),

@@ -26,7 +26,7 @@ def edges() -> dict[str, tuple]:
         "y is a line in x": (np.array([1.0, -11.0, -2.0, -8.0, -20.0]), np.array([1.0, 5.0, 2.0, 4.0, 8.0])),
         "y does not go with x": (np.array([5.0, 2.0, 2.0, 5.0]), np.array([1.0, 2.0, 5.0, 6.0])),
         "three emotions": two_scales(rng, 3, 0.5),
-        "48 emotions": two_scales(rng, 48, 0.6),
+        "60 emotions": two_scales(rng, 60, 0.6),
     }
 
 

@@ -40,7 +40,8 @@ def edges() -> dict[str, tuple]:
         "three emotions": rated(rng, 3, 4, 0),
         "as many emotions as dimensions": rated(rng, 6, 6, -1),
         "more emotions than dimensions": rated(rng, 14, 2, -2),
-        "48 emotions": rated(rng, 48, 100, 0),
+        "two emotions with one vector": (vectors[[0, 1, 0, 3]], np.array([7.0, 2.5, 4.0, 1.0]), penalty),
+        "60 emotions": rated(rng, 60, 100, 0),
     }
 
 
@@ -150,7 +151,7 @@ exercise = Exercise(
         "one that you predict from, too.": held_out(lambda x, y, *rest: y.mean() + without_intercept(x, y - y.mean(), *rest)),
         "You subtracted the means of *all* emotions, and the one that you predict is among them: take those of the "
         "others, anew each time.": centred_on_all,
-        "The penalty is not used: that is the fit with none.": held_out(without_penalty),
+        "The penalty does nothing: that is the fit with none. (It belongs on the diagonal, `penalty * np.eye(len(x))`.)": held_out(without_penalty),
         "The penalty is 1, whatever `penalty` says (`Ridge()` without `alpha`?).": held_out(lambda x, y, new, penalty: fit(x, y, new, 1.0)),
         "The penalty went in squared.": held_out(lambda x, y, new, penalty: fit(x, y, new, penalty**2)),
         "You scaled every dimension to equal spread, and the penalty means another thing then. Take the vectors as "
