@@ -64,6 +64,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.number | int | float):
         array = np.asarray(value)
         return array.astype(float) if array.dtype.kind in "fiub" else array.tolist()
+    if isinstance(value, str):
+        return str(value)  # NumPy has a kind of its own
     if isinstance(value, list | tuple):
         items = [plain(x) for x in value]
         numbers = [x for x in items if isinstance(x, np.ndarray)]
