@@ -1,4 +1,4 @@
-"""How tests share the machine; tiny random models of every architecture that the registry names; the default model."""
+"""How tests share the machine; tiny random models of the registry's architectures, and the real default model."""
 
 import os
 from collections import defaultdict
@@ -26,7 +26,7 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_xdist_setupnodes():
-    """Once, before every worker would: a conversion takes a minute and 1.7 GB. Who needs the model says what failed."""
+    """Once and not in each worker: a conversion takes a minute and 1.7 GB. If it fails, the tests say why."""
     from emovec_lite.errors import EmovecError
     from emovec_lite.models import fetch
 
@@ -135,8 +135,16 @@ def tiny_with_bos(tiny):
 
 
 @pytest.fixture(scope="session")
-def subject():
-    """The real default model, fetched and converted if it is not in the cache."""
+def fetched():
+    """The files of the default model, fetched and converted if they are not in the cache."""
+    from emovec_lite.models import fetch
+
+    return fetch()
+
+
+@pytest.fixture(scope="session")
+def subject(fetched):
+    """The real default model."""
     from emovec_lite.models import load_model
 
     return load_model()
