@@ -1,14 +1,62 @@
-"""Tiny random models of every architecture that the registry names, and the real default model."""
+"""How tests share the machine; tiny random models of the registry's architectures, and the real default model."""
 
 import os
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a hub
+if "PYTEST_XDIST_WORKER" in os.environ:  # a thread for each worker, and for each kernel that it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
 from tests import shapes
 
 shapes.install()
+
+SLOWEST = ("colab", "browser", "notebooks")
+WORKER_GB = 3  # a worker with the model, and a kernel
+
+
+def pytest_xdist_auto_num_workers(config):
+    """A worker a core if a folder is to be tested; files and single tests run in this process."""
+    import psutil
+
+    if not any(Path(argument).is_dir() for argument in config.args):
+        return 0
+    workers = min(psutil.cpu_count(), int(psutil.virtual_memory().total / 1e9 / WORKER_GB))
+    return workers if workers > 1 else 0
+
+
+def pytest_xdist_setupnodes():
+    """Once and not in each worker: a conversion takes a minute and 1.7 GB. If it fails, the tests say why."""
+    from emovec_lite.errors import EmovecError
+    from emovec_lite.models import fetch
+
+    with suppress(EmovecError):
+        fetch()
+
+
+def pytest_collection_modifyitems(items):
+    """Long tests begin early, so that no worker is left with one when the others are done."""
+    parts = (*SLOWEST, "")
+    items.sort(key=lambda item: next(i for i, part in enumerate(parts) if item.nodeid.startswith(f"tests/{part}")))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many tests each part has, and the seconds that they took together; workers' seconds overlap."""
+    seconds, tests = defaultdict(float), defaultdict(set)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                part = report.nodeid.split("/")[1]
+                seconds[part] += report.duration
+                tests[part].add(report.nodeid)
+    if len(tests) > 1:
+        terminalreporter.section("seconds of each part")
+        for part in sorted(tests, key=seconds.get, reverse=True):
+            terminalreporter.line(f"{part:<12}{len(tests[part]):>5} tests {seconds[part]:>7.0f} s")
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +139,16 @@ def tiny_with_bos(tiny):
 
 
 @pytest.fixture(scope="session")
-def subject():
-    """The real default model, fetched and converted if it is not in the cache."""
+def fetched():
+    """The files of the default model, fetched and converted if they are not in the cache."""
+    from emovec_lite.models import fetch
+
+    return fetch()
+
+
+@pytest.fixture(scope="session")
+def subject(fetched):
+    """The real default model."""
     from emovec_lite.models import load_model
 
     return load_model()

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from emovec_lite.models import fetch
 from emovec_lite.widgets import PAD_REACH, PAD_SIZE
 
+pytestmark = pytest.mark.xdist_group("browser")  # one server, one page
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 PASSAGE = (
     "The letter had come on Monday. She read it twice, and then her hands began to shake. By Friday all was well "

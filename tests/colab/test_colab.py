@@ -80,8 +80,9 @@ def test_the_package_installs_whole(source, checkout, tmp_path, request):
     assert {path.name.split("-")[0] for path in target.iterdir()} == {"bin", "emovec_lite"}
 
 
+@pytest.mark.xdist_group("colab")  # one environment
 @pytest.mark.parametrize("number", IN_COLAB)
-def test_a_learner_who_answers_nothing_gets_to_the_end_in_colab(number, colab_kernel, tmp_path, monkeypatch, subject):
+def test_a_learner_who_answers_nothing_gets_to_the_end_in_colab(number, colab_kernel, tmp_path, monkeypatch, fetched):
     """As `tests/notebooks` has it for the other chapters: what is opened in Colab is a chapter without answers."""
     notebook = as_chapter(read_source(ROOT, CHAPTERS[number]))
     ask = (

@@ -12,7 +12,7 @@ from emovec_lite.activations import mean_activations, prompt_activations, readin
 from emovec_lite.evaluation import held_out, logit_lens
 from emovec_lite.generation import generate, perplexity
 from emovec_lite.geometry import align, bootstrap, ridge_r
-from emovec_lite.models import MODELS, cached
+from emovec_lite.models import MODELS, cached, load_model
 from emovec_lite.steering import steer
 from emovec_lite.stories import load_corpus, load_neutral
 from emovec_lite.vectors import (
@@ -229,7 +229,8 @@ def test_the_shipped_doses_are_what_the_model_writes_and_thinks(subject, vectors
         if exact:
             np.testing.assert_allclose(got[name], some[name], rtol=0.01, atol=0.02)
     happy = table[(table.direction == "happy") & (table.strength == 0.25)].iloc[::4]
-    with steer(subject, vectors.direction("happy", 19), 0.25):
-        again = steering.sampled(subject, list(happy.prompt), list(happy.seed), steering.TOKENS)
+    author = subject if exact else load_model(dtype=torch.float32)  # in bfloat16 few texts come out the same
+    with steer(author, vectors.direction("happy", 19), 0.25):
+        again = steering.sampled(author, list(happy.prompt), list(happy.seed), steering.TOKENS)
     # Sums round otherwise on other processors and in other company, and then a token may come out differently.
-    assert np.mean([a == b for a, b in zip(again, happy.text, strict=True)]) >= (0.8 if exact else 0.2)
+    assert np.mean([a == b for a, b in zip(again, happy.text, strict=True)]) >= 0.8

@@ -32,7 +32,7 @@ def test_what_is_committed_is_what_the_sources_make():
 
 
 @each_chapter
-def test_the_solution_runs_and_passes_every_check(chapter, tmp_path, subject):
+def test_the_solution_runs_and_passes_every_check(chapter, tmp_path, fetched):
     notebook = as_solution(read_source(ROOT, chapter))
     execute(notebook, tmp_path)
     text = printed(notebook)
@@ -47,7 +47,7 @@ def test_the_solution_runs_and_passes_every_check(chapter, tmp_path, subject):
 @pytest.mark.parametrize(
     "chapter", [c for c in CHAPTERS.values() if c.number not in IN_COLAB], ids=lambda c: c.number
 )
-def test_a_learner_who_answers_nothing_gets_to_the_end(chapter, tmp_path, subject):
+def test_a_learner_who_answers_nothing_gets_to_the_end(chapter, tmp_path, fetched):
     notebook = as_chapter(read_source(ROOT, chapter))
     assert not any("BEGIN SOLUTION" in cell.source for cell in notebook.cells)
     execute(notebook, tmp_path)

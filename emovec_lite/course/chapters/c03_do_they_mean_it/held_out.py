@@ -8,7 +8,7 @@ import torch
 from sklearn.model_selection import LeaveOneGroupOut
 from torch import Tensor
 
-from emovec_lite.course.chapters.c03_do_they_mean_it.stories import EMOTIONS, some_topics, spelt
+from emovec_lite.course.chapters.c03_do_they_mean_it.stories import EMOTIONS, some_topics
 from emovec_lite.course.exercise import Exercise
 
 
@@ -135,7 +135,7 @@ all_in_training = testing(lambda topics: [([*range(len(topics))], test) for _, t
 
 exercise = Exercise(
     "3.2", "Hold topics out", difficulty=3, importance=5, minutes=10, returns="list tuple array",
-    reference=held_out, edges=edges, draw=draw, view=spelt,
+    reference=held_out, edges=edges, draw=draw,
     mistakes={
         "`classify` was trained on all the stories, those that it was then tested on among them. Of the topic that is tested "
         "nothing may be in the training.": all_in_training,

@@ -2,13 +2,13 @@
 
 import heapq
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from emovec_lite.course.chapters.c03_do_they_mean_it.stories import spelt
 from emovec_lite.course.exercise import Exercise
 from emovec_lite.models import Subject
 from emovec_lite.stories import load_corpus
@@ -34,6 +34,11 @@ def clearest(subject: Subject, vectors: Tensor, k: int) -> tuple[Tensor, int]:
 
 def some_directions(rng: np.random.Generator, subject: Subject) -> Tensor:
     return torch.tensor(rng.normal(size=(24, subject.d_model)) * rng.uniform(0.3, 30), dtype=torch.float32)
+
+
+def stripped(tokens: Any) -> Any:
+    """Tokens without the space around them: nobody need keep it."""
+    return [x.strip() if isinstance(x, str) else x for x in tokens] if isinstance(tokens, list) else tokens
 
 
 def edges(subject: Subject) -> dict[str, tuple]:
@@ -105,7 +110,7 @@ def by_heap(subject: Subject, vector: Tensor, k: int) -> np.ndarray:
 exercise = Exercise(
     "3.5", "What a direction says", difficulty=2, importance=3, minutes=5,
     returns="list tuple array tensor",  # a tensor cannot hold texts; what it does hold has a message below
-    reference=lens, edges=edges, draw=draw, on_the_model=on_the_model, view=spelt, half=False,
+    reference=lens, edges=edges, draw=draw, on_the_model=on_the_model, view=stripped, half=False,
     mistakes={
         "Those are ids. Turn each into its token: `subject.tokenizer.decode([i])`.": lambda subject, vector, k: (
             likeliest(logits_of(subject, vector), k)

@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from emovec_lite.course.chapters.c03_do_they_mean_it.stories import EMOTIONS, spelt
+from emovec_lite.course.chapters.c03_do_they_mean_it.stories import EMOTIONS
 from emovec_lite.course.exercise import Exercise
 
 
@@ -104,7 +104,7 @@ def with_numpy_strings(train: Tensor, labels: Sequence[str], new: Tensor) -> lis
 exercise = Exercise(
     "3.1", "The nearest emotion", difficulty=3, importance=5, minutes=8,
     returns="list tuple array tensor",  # a tensor holds no names; to what it does hold there is a message below
-    reference=nearest, edges=edges, draw=draw, view=spelt,
+    reference=nearest, edges=edges, draw=draw,
     mistakes={
         "Those are numbers. Name the emotions: row i is the i-th of `sorted(set(labels))`.": lambda train, labels, new: (
             torch.tensor([sorted(set(labels)).index(name) for name in nearest(train, labels, new)])

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 EMOTIONS = (
     "sad calm angry proud afraid happy bored tender lonely eager ashamed amused guilty sleepy awed sorry".split()
 )
 TOPICS = "harbour bus exam garden wedding attic ferry clinic".split()
-
-
-def spelt(names: Any) -> Any:
-    """Names as plain strings: NumPy's strings are right as well, and so are tokens without the space around them."""
-    return [str(x).strip() if isinstance(x, str) else x for x in names] if isinstance(names, list) else names
 
 
 def some_topics(rng: np.random.Generator, most: int) -> list[str]:
