@@ -68,7 +68,8 @@ print(f"4 is {4 / norms[0]:.2f} of a residual at layer {first}, and {4 / norms[-
 # {{exercise 6.1}}
 #
 # Write `push(direction, strength)`: the vector to add, a tensor. A `Direction` has a `.vector` (of length 1, unless you
-# have added or scaled directions) and the mean norm at its layer, `.residual_norm`. Strengths may be negative or above 1.
+# have added or scaled directions) and the mean norm at its layer, `.residual_norm`. A strength may be negative, or above
+# 1.
 #
 # <details><summary>Hint 1</summary>
 # Three factors, nothing else.
@@ -133,8 +134,8 @@ print("one step: ", written_by(add_once))
 # {{exercise 6.2}}
 #
 # Write `generate_steered(subject, prompt, layer, vector, steps)`: the ids of the `steps` new tokens, as a list, when
-# the vector is added at every position after block `layer`, in every pass. At each step the likeliest token, whatever the
-# model's own settings are, and exactly `steps` of them, even if the model would like to end earlier.
+# the vector is added at every position after block `layer`, in every pass. At each step the likeliest token, whatever
+# the model's own settings are, and exactly `steps` of them, even if the model would like to end earlier.
 #
 # <details><summary>Hint 1</summary>
 # The cell above, with a loop around the edit. Ask for exactly `steps` tokens: `max_new_tokens` and `min_new_tokens`.
@@ -182,8 +183,8 @@ print("every step:", theirs)
 # {{exercise 6.3}}
 #
 # Write `adding(subject, layer, vector)`, so that inside `with adding(…):` the vector is added to whatever block `layer`
-# puts out, in every pass, and afterwards the model is what it was, even if the body fails. Before the `with` begins nothing
-# is added: to call `adding` is not yet to enter it.
+# puts out, in every pass, and afterwards the model is what it was, even if the body fails. Before the `with` begins
+# nothing is added: to call `adding` is not yet to enter it.
 #
 # <details><summary>Hint 1</summary>
 # What a forward hook *returns* takes the place of the output: `lambda module, args, output: output + vector`.

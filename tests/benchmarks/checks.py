@@ -1,6 +1,6 @@
 """How long the checks take: of each exercise, a right answer on the real model. Run it on a quiet machine.
 
-    uv run python tests/benchmarks/checks.py
+uv run python tests/benchmarks/checks.py
 """
 
 import time
