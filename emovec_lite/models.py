@@ -185,8 +185,8 @@ def load_model(name: str = DEFAULT_MODEL, *, device: str | None = None, dtype: t
     """Load a model by its name in `MODELS`, fetching and converting it on first use.
 
     Under 1B it is loaded in fp32; a larger one in bf16 on CUDA and on CPUs with bf16 units, fp16 on MPS, fp32 on
-    other CPUs; and says so. Code from a hub is never run. Raises `UnknownName`, `FetchError` where weights cannot be had, `CacheError` where they
-    cannot be kept.
+    other CPUs; and says so. Code from a hub is never run. Raises `UnknownName`, `FetchError` where weights cannot be
+    had, `CacheError` where they cannot be kept.
     """
     spec = _spec(name)
     folder = fetch(name)  # before torch is imported: a conversion needs the memory

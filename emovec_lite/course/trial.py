@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from emovec_lite.course.exercise import Case, Exercise
-from emovec_lite.course.values import Unreadable, agree, read
+from emovec_lite.course.values import Unreadable, agree, plain, read
 from emovec_lite.models import Subject
 
 HALF = {torch.float16: 1e-2, torch.bfloat16: 5e-2}  # what a right answer may be off in half precision
@@ -65,7 +65,7 @@ def attempt(task: Exercise, answer: Callable, case: Case) -> Trial:
     if not all(_unchanged(a, b) for a, b in zip(args, case.args, strict=True)):
         changed.append(
             f"`{task.name}` changed one of its inputs in place, and whoever passed it will be surprised. Work on a "
-            "copy: `x = x - y` instead of `x -= y`, `sorted(x)` instead of `x.sort()`; `x.clone()`, `x.copy()`, `list(x)`."
+            "copy (`x = x - y` instead of `x -= y`, `sorted(x)` instead of `x.sort()`; `.clone()`, `.copy()`, `list(x)`)."
         )
     return replace(trial, problem=problem, trouble=trouble, changes=tuple(changed))
 
@@ -81,13 +81,11 @@ def alike(task: Exercise, case: Case, one: Trial, other: Trial) -> bool:
 
 def floor(args: tuple) -> float:
     """What counts as 0 beside numbers as large as these."""
-    sizes = [np.abs(np.asarray(a.detach().cpu().float() if isinstance(a, torch.Tensor) else a)).max(initial=0.0)
-             for a in args if isinstance(a, (torch.Tensor, np.ndarray)) and np.size(a) and _numeric(a)]  # fmt: skip
-    return 1e-6 * (1 + float(np.nan_to_num(max(sizes, default=0.0))))
-
-
-def _numeric(values) -> bool:
-    return isinstance(values, torch.Tensor) or values.dtype.kind in "fiub"
+    largest = 0.0
+    for array in (plain(a) for a in args if isinstance(a, torch.Tensor | np.ndarray)):
+        if isinstance(array, np.ndarray) and array.size:
+            largest = max(largest, float(np.nan_to_num(np.abs(array)).max()))
+    return 1e-6 * (1 + largest)
 
 
 def _unchanged(a, b) -> bool:
@@ -119,7 +117,7 @@ def _raised(task: Exercise, answer: Callable, error: Exception) -> str:
     problem = f"`{task.name}` raised {type(error).__name__}: {first}{_where(answer, error)}."
     if isinstance(error, UnboundLocalError):
         problem += (
-            " If it is made inside a trace: that vanishes when the trace ends, unless you call `.save()` on it inside."
+            " If it is made inside a trace: it vanishes when the trace ends, unless you call `.save()` on it inside."
             " A list made inside vanishes even if its entries were saved: make it before the `with`."
         )
     return problem
