@@ -65,7 +65,7 @@ def attempt(task: Exercise, answer: Callable, case: Case) -> Trial:
     if not all(_unchanged(a, b) for a, b in zip(args, case.args, strict=True)):
         changed.append(
             f"`{task.name}` changed one of its inputs in place, and whoever passed it will be surprised. Work on a "
-            "copy (`x = x - y` instead of `x -= y`, `sorted(x)` instead of `x.sort()`; `.clone()`, `.copy()`, `list(x)`)."
+            "copy (`x = x - y` instead of `x -= y`, `sorted(x)` for `x.sort()`; `.clone()`, `.copy()`, `list(x)`)."
         )
     return replace(trial, problem=problem, trouble=trouble, changes=tuple(changed))
 
