@@ -129,9 +129,12 @@ def _unusable(task: Exercise, answer: Any, subject: Subject | None) -> str:
 def _tried(task: Exercise, answer: Callable, cases: dict[str, Case]) -> Iterator[tuple[str, Trial, Trial, bool]]:
     """An answer on each case: the case's name, what it did, what is wanted, and whether that is the same."""
     for name, case in cases.items():
-        wanted = attempt(task, task.reference, case)
         got = attempt(task, answer, case)
-        if task.judge and not got.problem:
+        if got.problem:  # what is wanted need not be known to say so
+            yield name, got, Trial(), False
+            continue
+        wanted = attempt(task, task.reference, case)
+        if task.judge:
             said = task.judge(got.value, *case.args)
             got, wanted = replace(got, problem=said or ""), replace(wanted, problem="")
             yield name, got, wanted, not said and not got.changes

@@ -163,6 +163,7 @@ class _State:
     parameters: list[tuple[torch.dtype, bool, float]]  # of each its dtype, whether it is trained, and its sum
     config: tuple[dict, dict]
     padding_side: str
+    longest: int  # text that the tokenizer reads whole
 
     @classmethod
     def of(cls, subject: Subject) -> _State:
@@ -177,6 +178,7 @@ class _State:
             sums,
             copy.deepcopy(config),
             subject.tokenizer.padding_side,
+            subject.tokenizer.model_max_length,
         )
 
     def restore(self, subject: Subject) -> list[str]:
@@ -220,6 +222,9 @@ class _State:
                 module.training = flag
         if self.config != now.config:
             said.append(f"The model's configuration is not what it was. {again}")
+        if self.longest != now.longest:
+            said.append(f"You set the tokenizer's `model_max_length`, and it stays for all later cells. {again}")
+            subject.tokenizer.model_max_length = self.longest
         subject.tokenizer.padding_side = self.padding_side  # anyone may set it before use: nnsight does
         return said
 

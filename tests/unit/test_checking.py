@@ -277,6 +277,7 @@ def spoil_the_weights(subject):
     (leave_a_global_hook, "Your hook is still on the model"),
     (clear_all_hooks, "somebody else had put on the model is gone"), (spoil_the_weights, "weights are not what they"),
     (lambda subject: subject.hf.half(), "You left the model in torch.float16; it was in torch.float32"),
+    (lambda subject: setattr(subject.tokenizer, "model_max_length", 64), "the tokenizer's `model_max_length`"),
     (lambda subject: subject.hf.train(), "left the model in another mode"),
     (lambda subject: subject.hf.requires_grad_(True), "`requires_grad` of the model's weights"),
     (lambda subject: setattr(subject.hf.config, "use_cache", False), "configuration is not what it was"),

@@ -24,7 +24,8 @@ def edges() -> dict[str, tuple]:
     cases = {
         "three emotions of one, two and three stories": "sad calm sad afraid calm calm",
         "two emotions": "proud tired proud proud",
-        "a name within another": "unhappy happy unhappy",
+        "a name within another": "unhappy happy unhappy calmer calm",
+        "names that begin alike": "hopeful hopeless hopeless",
         "one emotion": "calm calm calm",
         "one story an emotion": "tired proud calm sad",
     }

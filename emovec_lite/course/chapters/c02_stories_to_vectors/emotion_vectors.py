@@ -40,7 +40,9 @@ def edges() -> dict[str, tuple]:
     rng = np.random.default_rng(0)
     made = {f"{n} neutral component{'s' * (n != 'one')}": some(rng, n, 18, 15) for n in SHARES}
     labels = ["sad", "calm", "sad", "proud", "calm", "sad"]
+    many = stories_of(rng, labels, 40), labels, passages_of(rng, 70, 40, np.linspace(1.4, 0.6, 26) / 26)
     return made | {
+        "eleven neutral components, 70 passages": many,
         "as many passages as stories and dimensions": (
             stories_of(rng, labels, 6), labels, passages_of(rng, 6, 6, SHARES["two"])
         ),

@@ -24,6 +24,7 @@ def a_batch(rng: np.random.Generator, lengths: Sequence[int], d_model: int, behi
     tokens = max(lengths) + behind
     residual = rng.normal(size=(len(lengths), tokens, d_model)) + rng.normal(size=d_model)
     residual[:, 0] *= 20
+    residual[rng.random(residual.shape) < 0.1] = 0  # a zero is a number like any other: only the mask tells
     mask = torch.arange(tokens) < torch.tensor(lengths)[:, None]
     return torch.tensor(residual, dtype=torch.float32), mask
 

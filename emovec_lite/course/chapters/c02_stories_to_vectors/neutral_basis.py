@@ -37,6 +37,7 @@ def edges() -> dict[str, tuple]:
         "a share reached exactly": (reached_exactly(), 0.5),
         "all components": (passages_of(rng, 7, 3, shares), 0.99),
         "eight of ten components": (passages_of(rng, 20, 12, slow), 0.8),
+        "20 of 26 components": (passages_of(rng, 40, 30, np.linspace(1.3, 0.7, 26) / 26), 0.81),
         "as many passages as dimensions": (passages_of(rng, 5, 5, falling(rng, 4)), 0.9),
         "more dimensions than passages": (passages_of(rng, 6, 40, falling(rng, 5)), 0.8),
     }

@@ -42,14 +42,16 @@ def padding_on_the_left(subject: Subject) -> Iterator[None]:
 
 def edges(subject: Subject) -> dict[str, tuple | Case]:
     middle, last = subject.n_layers // 2, subject.n_layers - 1
-    long = " ".join(WORDS * 14)
+    long = " ".join(WORDS * 30)
     return {
         "the first layer": (TEXTS, 0, 4),
         "the last layer": (TEXTS[:2], last, 4),
         "skip 0": (TEXTS, middle, 0),
         "a story alone": (TEXTS[:1], middle, 5),
         "a list of stories": ([*TEXTS[::-1]], middle, 3),
-        "a story of 300 tokens beside short ones": ((TEXTS[1], long, TEXTS[0]), middle, 2),
+        "a story of 600 tokens beside short ones": ((TEXTS[1], long, TEXTS[0]), middle, 2),
+        "a story twice": ((TEXTS[1], TEXTS[0], TEXTS[1]), middle, 2),
+        "spaces and line ends": ((f"  {TEXTS[0]} ", TEXTS[1].replace(" ", "\n\n", 2).replace(". ", ".  ")), middle, 2),
         "a tokenizer that pads on the left": Case((TEXTS, 1, 5), lambda: padding_on_the_left(subject)),
     }
 

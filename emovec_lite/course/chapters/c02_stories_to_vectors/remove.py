@@ -29,7 +29,7 @@ def edges() -> dict[str, tuple]:
         "one component": some(rng, 3, 1, 4),
         "two components": some(rng, 2, 2, 4),
         "three components": some(rng, 4, 3, 6),
-        "nine components": some(rng, 4, 9, 20),
+        "twenty components": some(rng, 4, 20, 40),
         "one vector": some(rng, 1, 2, 3),
         "as many vectors and components as dimensions": some(rng, 3, 3, 3),
         "vectors along the basis": (torch.tensor([[1.0, 2.0], [3.0, -1.0]]) @ basis, basis),

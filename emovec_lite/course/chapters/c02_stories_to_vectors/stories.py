@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-# One name within another, so that `emotion in label` is found out; and the chapter's own four.
-NAMES = "unhappy happy afraid calm sad relieved jealous proud ashamed tired".split()
+# One name within another, at its beginning or its end, so that `emotion in label` is found out; and the chapter's own.
+NAMES = "unhappy happy afraid calm calmer sad relieved jealous proud ashamed tired".split()
 
 SCALED = "You scaled the rows to length 1. How long they are says how strongly each differs: leave their lengths as they are."
 
