@@ -88,7 +88,7 @@ def assess(number: str, answer: Callable | None, subject: Subject | None = None)
 def passes(task: Exercise, answer: Callable, subject: Subject | None = None) -> bool:
     """Whether an answer is right, without a word on why not: ends at the first case that tells."""
     try:
-        return all(right for rung in ladder(task, subject) for *_, right in _tried(task, answer, rung))
+        return all(one.right for rung in ladder(task, subject) for _, one in _tried(task, answer, rung))
     except Blank:
         return False
 
@@ -126,79 +126,90 @@ def _unusable(task: Exercise, answer: Any, subject: Subject | None) -> str:
     return ""
 
 
-def _tried(task: Exercise, answer: Callable, cases: dict[str, Case]) -> Iterator[tuple[str, Trial, Trial, bool]]:
-    """An answer on each case: the case's name, what it did, what is wanted, and whether that is the same."""
+@dataclass(frozen=True)
+class _Tried:
+    """What came of an answer on a case; what it gave is kept only where that is not right, for logits are large."""
+
+    case: Case
+    right: bool
+    got: Trial | None = None
+    wanted: Trial | None = None
+
+    def given(self, task: Exercise) -> Trial:
+        return self.got or attempt(task, task.reference, self.case)
+
+
+def _tried(task: Exercise, answer: Callable, cases: dict[str, Case]) -> Iterator[tuple[str, _Tried]]:
     for name, case in cases.items():
         got = attempt(task, answer, case)
         if got.problem:  # what is wanted need not be known to say so
-            yield name, got, Trial(), False
+            yield name, _Tried(case, False, got)
             continue
         wanted = attempt(task, task.reference, case)
         if task.judge:
-            said = task.judge(got.value, *case.args)
-            got, wanted = replace(got, problem=said or ""), replace(wanted, problem="")
-            yield name, got, wanted, not said and not got.changes
-        else:
-            yield name, got, wanted, alike(task, case, got, wanted) and not got.changes
+            got = replace(got, problem=task.judge(got.value, *case.args) or "")
+        right = not got.changes and (not got.problem if task.judge else alike(task, case, got, wanted))
+        yield name, _Tried(case, True) if right else _Tried(case, False, got, wanted)
 
 
 def _compare(task: Exercise, answer: Callable, subject: Subject | None) -> Outcome:
     named: list[str] = []
-    tried: dict[str, tuple[Case, Trial, Trial, bool]] = {}
+    tried: dict[str, _Tried] = {}
     for cases in ladder(task, subject):
-        for name, got, wanted, right in _tried(task, answer, cases):
-            tried[name] = cases[name], got, wanted, right
-            if len(tried) == ENOUGH and all(found.problem for _, found, *_ in tried.values()):
+        for name, one in _tried(task, answer, cases):
+            tried[name] = one
+            if len(tried) == ENOUGH and all(t.got and t.got.problem for t in tried.values()):
                 break  # it raises whatever it is given
-        if not all(right for *_, right in tried.values()):
-            return _not_yet(task, answer, tried, subject)
+        if not all(t.right for t in tried.values()):
+            return Outcome(task.number, "not yet", *_not_yet(task, tried, subject))
         named += [name for name in cases if not name.startswith("draw ")]
     drawn = f", and on {DRAWN} cases drawn at random" if task.draw else ""
     return Outcome(task.number, "passed", f"{task.title.rstrip('?')}: {', '.join(named)}{drawn}.")
 
 
-def _not_yet(
-    task: Exercise, answer: Callable, tried: dict[str, tuple[Case, Trial, Trial, bool]], subject: Subject | None
-) -> Outcome:
-    """The message for an answer that failed: what it changed, the mistake it is, or where it shows."""
-    failed = {name: found for name, found in tried.items() if not found[-1]}
-    for name, (_, got, *_) in failed.items():
-        if got.changes:
+def _not_yet(task: Exercise, tried: dict[str, _Tried], subject: Subject | None) -> tuple[str, str]:
+    """Message and example for an answer that failed: what it changed, which mistake it is, or where it shows."""
+    failed = {name: one for name, one in tried.items() if one.got}
+    for name, one in failed.items():
+        if one.got and one.got.changes:
             if subject:
                 forget(subject)  # what could not be put back on a random model need not be
-            return Outcome(task.number, "not yet", f"{got.changes[0]} (Seen at: {_called(name)}.)")
+            return f"{one.got.changes[0]} (Seen at: {_called(name)}.)", ""
     if not task.judge:
         for message, mistake in task.mistakes.items():
-            if all(_same_as(task, mistake, case, got) for case, got, *_ in tried.values()):
-                return Outcome(task.number, "not yet", message)
-        if _always_the_same(tried):
-            return Outcome(task.number, "not yet", SAME.format(name=task.name))
-    name, (case, got, wanted, _) = min(failed.items(), key=lambda item: size(_shown(item[1][0])))
+            if all(_same_as(task, mistake, one) for one in sorted(tried.values(), key=lambda one: one.right)):
+                return message, ""
+        if _always_the_same(task, tried):
+            return SAME.format(name=task.name), ""
+    name, one = min(failed.items(), key=lambda item: size(_shown(item[1].case)))
+    case, got, wanted = one.case, one.got or Trial(), one.wanted or Trial()
     how_many = f"{len(failed)} of {len(tried)} cases"
-    if task.judge:
-        return Outcome(task.number, "not yet", got.problem)
-    if got.problem and got.problem == got.trouble and len(failed) == len(tried):  # a wrong type, whatever it is given
-        return Outcome(task.number, "not yet", got.problem)
+    if task.judge or (got.problem and got.problem == got.trouble and len(failed) == len(tried)):
+        return got.problem, ""  # a wrong type, say, whatever it is given
     if got.problem:
-        where = f"{got.problem} It happens in {how_many}; the smallest is {_called(name)}:"
-        return Outcome(task.number, "not yet", where, _example(task, case))
-    shapes = _shapes(task, got.value, wanted.value)
-    message = f"{shapes or 'Not what is wanted'}, in {how_many}. The smallest of them is {_called(name)}:"
-    return Outcome(task.number, "not yet", message, _example(task, case, got, wanted))
+        return f"{got.problem} It happens in {how_many}; the smallest is {_called(name)}:", _example(task, case)
+    shapes = _shapes(task, got.value, wanted.value) or "Not what is wanted"
+    message = f"{shapes}, in {how_many}. The smallest of them is {_called(name)}:"
+    return message, _example(task, case, got, wanted)
 
 
-def _always_the_same(tried: dict[str, tuple[Case, Trial, Trial, bool]]) -> bool:
+def _always_the_same(task: Exercise, tried: dict[str, _Tried]) -> bool:
     """Whether an answer gave on every case what it gave on the first, though different things were wanted."""
-    trials = [trial for trial in tried.values() if trial[0].value]
-    _, first, target, _ = trials[0]
-    same = all(not got.problem and agree(got.value, first.value, 1e-9) for _, got, *_ in trials)
-    return same and not all(agree(wanted.value, target.value, 1e-9) for *_, wanted, _ in trials)
+    ones = [one for one in tried.values() if one.case.value]
+    first = ones[0].given(task)
+    if first.problem or all(one.right for one in ones[1:]):
+        return False
+    trials = (one.given(task) for one in sorted(ones, key=lambda one: one.right))
+    if not all(not trial.problem and agree(trial.value, first.value, 1e-9) for trial in trials):
+        return False
+    wanted = [(one.wanted or one.given(task)).value for one in ones]
+    return not all(agree(value, wanted[0], 1e-9) for value in wanted)
 
 
-def _same_as(task: Exercise, mistake: Callable, case: Case, got: Trial) -> bool:
+def _same_as(task: Exercise, mistake: Callable, one: _Tried) -> bool:
     """Whether a mistake gives what the learner's answer gave."""
     try:
-        return alike(task, case, attempt(task, mistake, case), got)
+        return alike(task, one.case, attempt(task, mistake, one.case), one.given(task))
     except Blank:
         return False
 
@@ -223,10 +234,19 @@ def _example(task: Exercise, case: Case, got: Trial | None = None, wanted: Trial
 
     rows = list(zip(signature(task.reference).parameters, map(_readable, case.args), strict=False))
     if got and wanted:
-        found = difference(got.value, wanted.value)
-        rows += [("differs", found)] if found else [("wanted", show(wanted.value)), ("got", show(got.value))]
+        ours, theirs = _where_they_differ(wanted.value, got.value)
+        found = difference(theirs, ours)
+        rows += [("differs", found)] if found else [("wanted", show(ours)), ("got", show(theirs))]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _where_they_differ(wanted: Any, got: Any) -> tuple[Any, Any]:
+    """Of two observations with names what is not the same; other values whole."""
+    if not isinstance(wanted, dict) or not isinstance(got, dict) or wanted.keys() != got.keys():
+        return wanted, got
+    names = [name for name in wanted if not agree(got[name], wanted[name], 1e-3)]
+    return {name: wanted[name] for name in names}, {name: got[name] for name in names}
 
 
 def _readable(value: Any) -> str:

@@ -82,8 +82,8 @@ def alike(task: Exercise, case: Case, one: Trial, other: Trial) -> bool:
 def floor(args: tuple) -> float:
     """What counts as 0 beside numbers as large as these."""
     largest = 0.0
-    for array in (plain(a) for a in args if isinstance(a, torch.Tensor | np.ndarray)):
-        if isinstance(array, np.ndarray) and array.size:
+    for array in (plain(a) for a in args if isinstance(a, torch.Tensor | np.ndarray) and "float" in str(a.dtype)):
+        if array.size:
             largest = max(largest, float(np.nan_to_num(np.abs(array)).max()))
     return 1e-6 * (1 + largest)
 
@@ -205,6 +205,8 @@ class _State:
         again = "Change back what you change, in a `finally:`. And go on with a new one: `subject = load_model()`."
         dtypes, now_dtypes = ([p[0] for p in state.parameters] for state in (self, now))
         trained, now_trained = ([p[1] for p in state.parameters] for state in (self, now))
+        if len(self.training) != len(now.training) or len(trained) != len(now_trained):
+            return [*said, f"The model has other modules or weights than it had. {again}"]
         if dtypes != now_dtypes:
             said.append(f"You left the model in {now.parameters[0][0]}; it was in {self.parameters[0][0]}. {again}")
             subject.hf.to(self.parameters[0][0])

@@ -207,7 +207,7 @@ def test_what_is_observed_and_what_is_viewed_is_compared(monkeypatch):
         return x
 
     def observe(answer, x):
-        return {"the sum": float(answer(x).sum())}
+        return {"the length": len(answer(x)), "the sum": float(answer(x).sum())}
 
     draw = {"edges": lambda: {"one": (torch.tensor([1.0, -2.0]),)}}
     declare(monkeypatch, up_to_sign, view=abs, **draw)
@@ -278,6 +278,7 @@ def spoil_the_weights(subject):
     (clear_all_hooks, "somebody else had put on the model is gone"), (spoil_the_weights, "weights are not what they"),
     (lambda subject: subject.hf.half(), "You left the model in torch.float16; it was in torch.float32"),
     (lambda subject: setattr(subject.tokenizer, "model_max_length", 64), "the tokenizer's `model_max_length`"),
+    (lambda subject: setattr(subject.hf.lm_head, "bias", torch.nn.Parameter(torch.zeros(64))), "other modules"),
     (lambda subject: subject.hf.train(), "left the model in another mode"),
     (lambda subject: subject.hf.requires_grad_(True), "`requires_grad` of the model's weights"),
     (lambda subject: setattr(subject.hf.config, "use_cache", False), "configuration is not what it was"),
