@@ -14,6 +14,11 @@ def logit_lens(subject: Subject, residual: Float[Tensor, "token d_model"]) -> Fl
     return subject.hf.lm_head(subject.final_norm(residual))
 
 
+def unchecked(subject: Subject, residual: Tensor) -> Tensor:
+    """The same for residuals of any shape."""
+    return subject.hf.lm_head(subject.final_norm(residual))
+
+
 def some_residuals(rng: np.random.Generator, subject: Subject, tokens: int) -> Tensor:
     values = rng.normal(size=(tokens, subject.d_model)) * rng.uniform(0.2, 20, size=(tokens, 1)) + 1
     return torch.tensor(values).to(subject.device, subject.dtype)
@@ -74,15 +79,15 @@ exercise = Exercise(
         "You took the mean off the logits. Return them as `lm_head` gives them.": lambda subject, residual: (
             (logits := logit_lens(subject, residual)) - logits.mean(dim=-1, keepdim=True)
         ),
-        "That is the last token only. Keep a row for each.": lambda subject, residual: logit_lens(subject, residual[-1]),
+        "That is the last token only. Keep a row for each.": lambda subject, residual: unchecked(subject, residual[-1]),
         "Those are still residuals. The unembedding, `lm_head`, turns them into one number a word of the "
         "vocabulary.": lambda subject, residual: subject.final_norm(residual),
         "Those are the likeliest ids. Return the logits, from which they are chosen.": lambda subject, residual: (
             logit_lens(subject, residual).argmax(dim=-1)
         ),
         "There is a batch dimension in front: the residuals of one text came in, so one row a token goes "
-        "out.": lambda subject, residual: logit_lens(subject, residual[None]),
-        SQUEEZED: lambda subject, residual: logit_lens(subject, residual[None]).squeeze(),
+        "out.": lambda subject, residual: unchecked(subject, residual[None]),
+        SQUEEZED: lambda subject, residual: unchecked(subject, residual[None]).squeeze(),
     },
     right=[by_matrix, in_double, token_by_token],
     discuss="Applied to a layer in the middle, the lens asks what the model would say if it had to stop there. Which "

@@ -71,10 +71,8 @@ def and_stops_there(subject: Subject, text: str, layer: int) -> Tensor:
         (kept,) = output.cpu().float()
         raise Enough
 
-    handle = subject.blocks[layer].register_forward_hook(hook)
-    with contextlib.suppress(Enough):
+    with subject.blocks[layer].register_forward_hook(hook), contextlib.suppress(Enough):
         subject.hf(ids_of(subject, text))  # with gradients as far as the model wants them
-    handle.remove()
     return kept
 
 
