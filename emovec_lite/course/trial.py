@@ -42,7 +42,7 @@ def attempt(task: Exercise, answer: Callable, case: Case) -> Trial:
     subject = next((a for a in case.args if isinstance(a, Subject)), None)
     args = [a if isinstance(a, Subject) or callable(a) else copy.deepcopy(a) for a in case.args]
     run = task.observe or (lambda answer, *args: answer(*args))
-    trial, problem, trouble = Trial(), "", ""
+    trial, problem, trouble, returned = Trial(), "", "", False
     with contextlib.ExitStack() as stack:
         stack.enter_context(case.around())
         changed = stack.enter_context(watched(subject)) if subject else []
@@ -50,6 +50,7 @@ def attempt(task: Exercise, answer: Callable, case: Case) -> Trial:
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # from a mistake that is only tried they would mislead
                 result = run(answer, *args)
+                returned = True
                 if case.value:
                     value, slack = (result, 0.0) if task.observe else read(task, result)
                     trial = Trial(value if task.view is None else task.view(value), slack=slack)
@@ -61,7 +62,10 @@ def attempt(task: Exercise, answer: Callable, case: Case) -> Trial:
             if isinstance(error, NotImplementedError) and (not str(error) or str(error).startswith("exercise ")):
                 raise Blank from error  # the stub's; PyTorch has its own
             if case.value:
-                problem, trouble = _raised(task, answer, error), f"{type(error).__name__}: {_first_line(error)}"
+                trouble = f"{type(error).__name__}: {_first_line(error)}"
+                problem = _raised(task, answer, error)
+                if returned:  # it was the check that tripped, over what came back
+                    problem = f"The check could not use what `{task.name}` returned ({trouble})."
     if not all(_unchanged(a, b) for a, b in zip(args, case.args, strict=True)):
         changed.append(
             f"`{task.name}` changed one of its inputs in place, and whoever passed it will be surprised. Work on a "

@@ -122,7 +122,7 @@ def test_an_answer_that_never_changes_is_told_so(doubling):
     (lambda x: x + "a", "`double` raised TypeError"),
     (lambda: 1, "`double` raised TypeError"),
     (lambda x: 2 * x + 0j, "returned complex numbers"),
-    (lambda x: torch.empty(2, device="meta"), "`double` raised NotImplementedError"),
+    (lambda x: torch.empty(2, device="meta"), "could not use what `double` returned (NotImplementedError"),
     (lambda x: 2 * x / 0, "Not what is wanted"),
 ])  # fmt: skip
 def test_what_goes_wrong_is_told_in_the_learners_terms(doubling, answer, message):
