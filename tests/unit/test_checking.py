@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import replace
+from threading import Thread
 
 import numpy as np
 import pandas
@@ -369,6 +370,38 @@ def test_what_happens_around_a_case_and_is_not_compared(monkeypatch, reading):
     assert assess("9.1", carefully, reading).status == "passed"
     assert assess("9.1", lambda subject, text: "stopped before it failed", reading).status == "passed"
     assert "still on the model" in assess("9.1", carelessly, reading).message
+
+
+def test_hooks_that_a_case_puts_on_are_others_too(monkeypatch, reading):
+    def watched_by_others(subject):
+        return subject.blocks[0].register_forward_hook(lambda *args: None)
+
+    declare(monkeypatch, first_logits, edges=lambda subject: {
+        "others have hooks": Case(("w1",), lambda: watched_by_others(subject))
+    })  # fmt: skip
+
+    def clearing(subject, text):
+        logits = first_logits(subject, text)
+        clear_all_hooks(subject)
+        return logits
+
+    assert "somebody else had put on the model is gone" in assess("9.1", clearing, reading).message
+    assert assess("9.1", lambda subject, text: first_logits(subject, text), reading).status == "passed"
+
+
+def test_no_other_thread_runs_the_model_meanwhile_and_prints_are_not_repeated(monkeypatch, reading, capsys):
+    free = []
+
+    def answer(subject, text):
+        print("a learner looks at something")
+        other = Thread(target=lambda: free.append(subject.lock.acquire(blocking=False)))
+        other.start()
+        other.join()
+        return first_logits(subject, text)
+
+    assert assess("9.1", answer, reading).status == "passed"
+    assert len(free) == 22 and not any(free)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
