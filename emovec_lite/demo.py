@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import json
+import os
+import tempfile
 import time
 from pathlib import Path
 
+from emovec_lite.activations import SKIP
 from emovec_lite.models import DEFAULT_MODEL
 
 # For orientation only: other models, stories and ratings, and the best layer taken without correction.
@@ -20,22 +23,27 @@ SCALES = ("valence", "arousal")
 def demo(
     model: str = DEFAULT_MODEL,
     corpus: str = "course",
-    out: Path = Path("emovec-demo"),
+    out: Path | str = Path("emovec-demo"),
     recompute: bool = False,
+    skip: int = SKIP,
 ) -> dict:
     """Compare a model's emotion vectors with human ratings; write three PNGs; return the results, fit for JSON.
 
     Vectors that are shipped or cached are used unless `recompute`. What a corpus cannot give (correlations
-    without rated emotions, held-out accuracy without topics) is left out, and `notes` says so.
+    without rated emotions, held-out accuracy without topics) is left out, and `notes` says so. Raises `CacheError`,
+    before anything is computed, where figures cannot be written into `out`.
     """
     from emovec_lite.environment import peak_memory_gb
     from emovec_lite.errors import CorpusError
     from emovec_lite.stories import load_corpus
 
     started = time.perf_counter()
-    stories = load_corpus(corpus)
-    _say(f"{len(stories)} stories of {len(stories.emotions)} emotions")
-    vectors = _vectors(model, stories, recompute)
+    whole = load_corpus(corpus)
+    out = _folder(out)
+    print(f"{len(whole)} stories of {len(whole.emotions)} emotions", flush=True)
+    vectors = _vectors(model, whole, recompute, skip)
+    left_out = json.loads(vectors.provenance.get("left_out", "[]"))
+    stories = whole.without(left_out)
     result = {
         "model": model,
         "layers": vectors.n_layers,
@@ -47,13 +55,17 @@ def demo(
     }
     from emovec_lite.geometry import align, rated_emotions
 
+    if left_out:
+        result["notes"].append(
+            f"{len(left_out)} of {len(whole)} stories have at most {skip} tokens and were left out"
+        )
     alignments = {}
     try:
         unrated = int((~rated_emotions(vectors.emotions)).sum())
         if unrated:
             result["notes"].append(f"{unrated} emotions have no human rating: in the geometry, not in correlations")
         for scale in SCALES:
-            _say(f"Correlating with human {scale}, against permuted labels ...")
+            print(f"Correlating with human {scale}, against permuted labels ...", flush=True)
             alignments[scale] = align(vectors, scale), align(vectors, scale, ["embed"])
             result["geometry"][scale] = _rows(*alignments[scale])
     except CorpusError as error:
@@ -66,11 +78,6 @@ def demo(
     result["seconds"] = round(time.perf_counter() - started, 1)
     result["peak_memory_gb"] = round(peak_memory_gb(), 2)
     return result
-
-
-def main_layer(n_layers: int) -> int:
-    """The layer two thirds up, chosen before looking (Sofroniew et al. 2026 use it): no best-of-all-layers."""
-    return round(2 * n_layers / 3) - 1
 
 
 def table(result: dict) -> str:
@@ -116,13 +123,20 @@ def _line(what: str, best: str, where: str = "", p: str = "", embed: str = "", e
     return f"{what:<34}{best:>6}  {where:<24}{p:>7}  {embed:>17}{embed_p:>8}".rstrip()
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _folder(path: Path | str) -> Path:
+    """A folder that is there, or is made, and can be written."""
+    from emovec_lite.errors import disk_errors
+
+    folder = Path(os.path.expanduser(path))
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
 
 
-def _vectors(model: str, stories, recompute: bool):
+def _vectors(model: str, stories, recompute: bool, skip: int):
+    from emovec_lite.extraction import extract, load_or_compute
     from emovec_lite.models import fetch, load_model, ticking
-    from emovec_lite.vectors import extract, load_or_compute
 
     if recompute:
         fetch(model)  # before torch is imported: a conversion needs the memory
@@ -130,7 +144,7 @@ def _vectors(model: str, stories, recompute: bool):
         import torch  # noqa: F401
         import transformers  # noqa: F401
 
-    return extract(load_model(model), stories) if recompute else load_or_compute(stories, model=model)
+    return extract(load_model(model), stories, skip) if recompute else load_or_compute(model, stories, skip=skip)
 
 
 def _rows(blocks, embed) -> dict:
@@ -152,7 +166,7 @@ def _held_out(vectors, stories) -> dict:
 
     from emovec_lite.evaluation import held_out
 
-    layer = main_layer(vectors.n_layers)
+    layer = vectors.main_layer  # chosen before looking: no best of all layers
     here = held_out(vectors.stories.at(layer).numpy(), stories)
     bare = vectors.stories.embed  # not kept of every corpus
     embed = None if bare is None else held_out(bare.numpy(), stories, shuffles=0).accuracy
@@ -164,15 +178,12 @@ def _held_out(vectors, stories) -> dict:
 
 def _figures(vectors, alignments: dict, out: Path) -> list[str]:
     from emovec_lite import plots
-    from emovec_lite.errors import disk_errors
 
-    layer = main_layer(vectors.n_layers)
+    layer = vectors.main_layer
     figures = {"cosine_map": plots.cosine_map(vectors, layer)}
     if alignments:
         figures["circumplex"] = plots.circumplex(vectors, layer)
         figures["layers_valence"] = plots.layer_curve(*alignments["valence"])
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         plots.save(figure, out / f"{name}.png")
     return [str(out / f"{name}.png") for name in figures]

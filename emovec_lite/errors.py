@@ -5,8 +5,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import io
+import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
+
+# Nor does a message end in a UnicodeEncodeError: what a console (cp1252, ASCII) cannot show becomes a question mark.
+if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    sys.stdout.reconfigure(errors="replace")
 
 
 class EmovecError(Exception):
@@ -16,12 +22,12 @@ class EmovecError(Exception):
 class UnknownName(EmovecError):
     """A model, emotion, corpus, topic or layer that does not exist; names the nearest one that does."""
 
-    def __init__(self, kind: str, name: object, known: Iterable[object]):
+    def __init__(self, kind: str, name: object, known: Iterable[object], more: str = ""):
         known = [str(k) for k in known]
         near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
         hint = f" Nearest: {near[0]!r}." if near else ""
         listing = f" Known: {', '.join(known)}." if len(known) <= 60 else f" {len(known)} are known."
-        super().__init__(f"Unknown {kind} {name!r}.{hint}{listing}")
+        super().__init__(f"Unknown {kind} {name!r}.{hint}{listing}{' ' if more else ''}{more}")
 
 
 class CorpusError(EmovecError):
@@ -41,10 +47,13 @@ class FetchError(EmovecError):
 
 
 class CacheError(EmovecError):
-    """A cache folder that cannot be written: read-only, or the disk is full."""
+    """A folder or file that cannot be written: read-only, or the disk is full."""
 
 
-_NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+_NOT_WRITABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
+    errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -56,6 +65,6 @@ def disk_errors(folder: Path) -> Generator[None]:
         if error.errno not in _NOT_WRITABLE:
             raise
         raise CacheError(
-            f"Cannot write to {error.filename or folder}: {error.strerror}. Free some space, or set EMOVEC_CACHE to "
-            "a folder that can be written."
+            f"Cannot write to {error.filename or folder}: {error.strerror}. Free some space, or name another folder "
+            "(EMOVEC_CACHE is that of models and of what is computed from them)."
         ) from error

@@ -3,6 +3,7 @@ messages that only imply them; of numbers that only grade them; and the words th
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from emovec_lite.activations import Layer, MeanActivations, prompt_activations, 
 from emovec_lite.errors import CorpusError, UnknownName
 from emovec_lite.geometry import BOOTSTRAPS, CONFIDENCE, PERMUTATIONS, max_corrected_null, permutation_p
 from emovec_lite.stories import Corpus, word_count, words_of
-from emovec_lite.vectors import Direction, EmotionVectors
+from emovec_lite.vectors import Direction, EmotionVectors, as_layer
 
 if TYPE_CHECKING:
     from emovec_lite.models import Subject
@@ -182,13 +183,14 @@ def leak_report(corpus: Corpus) -> str:
         "| emotion | stories | first person | mean words | names | betrayed by words |",
         "|---|---|---|---|---|---|",
     ]
-    for emotion in [*corpus.emotions, "all"]:
-        rows = [i for i, s in enumerate(corpus) if emotion in (s.emotion, "all")]
+    groups = {emotion: [i for i, s in enumerate(corpus) if s.emotion == emotion] for emotion in corpus.emotions}
+    for name, rows in [*groups.items(), ("all", [*range(len(corpus))])]:
         stories = [corpus.stories[i] for i in rows]
         words = np.mean([word_count(s.text) for s in stories])
         first = sum(s.narrator == "first" for s in stories)
         names = len({n for s in stories for n in s.names})
-        lines.append(f"| {emotion} | {len(rows)} | {first} | {words:.1f} | {names} | {hits[rows].mean():.2f} |")
+        name = re.sub(r"([\\|<$*_`])", r"\\\1", name)  # or markdown would read it as its own
+        lines.append(f"| {name} | {len(rows)} | {first} | {words:.1f} | {names} | {hits[rows].mean():.2f} |")
     return "\n".join(lines)
 
 
@@ -272,7 +274,7 @@ def implied(
     taken off first; without that, what all prompts share at their last token outweighs what tells them apart. Raises
     `UnknownName` for a message of an emotion without a vector.
     """
-    layers = vectors.layers if layers is None else tuple(layers)
+    layers = vectors.layers if layers is None else tuple(map(as_layer, layers))
     for emotion in messages.emotions:
         if emotion not in vectors.emotions:
             raise UnknownName("emotion", emotion, vectors.emotions)

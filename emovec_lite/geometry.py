@@ -15,9 +15,10 @@ from jaxtyping import Bool, Float, Int, Real
 
 from emovec_lite.activations import Layer
 from emovec_lite.errors import CorpusError
+from emovec_lite.extraction import story_activations
 from emovec_lite.norms import ratings
 from emovec_lite.stories import Corpus
-from emovec_lite.vectors import EmotionVectors, project_out, story_activations
+from emovec_lite.vectors import EmotionVectors, as_layer, project_out
 
 COMPONENTS = 5  # principal components that are looked at
 PERMUTATIONS = 2000
@@ -46,8 +47,9 @@ def pca(
 
 
 def cosines(vectors: Float[np.ndarray, "emotion d_model"]) -> Float[np.ndarray, "emotion emotion"]:
-    """Cosine similarity of every pair of emotions."""
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Cosine similarity of every pair of emotions; 0 for one whose vector has no length."""
+    size = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, size, out=np.zeros_like(vectors), where=size > 0)
     return unit @ unit.T
 
 
@@ -179,7 +181,7 @@ def align(
     the scales are correlated (arXiv 2606.26987 and Sofroniew et al. 2026 correlate them as they are). Emotions
     without a rating are left out. Raises `CorpusError` where fewer than 8 are rated.
     """
-    layers = vectors.layers if layers is None else tuple(layers)
+    layers = vectors.layers if layers is None else tuple(map(as_layer, layers))
     matrices = [vectors.at(layer).double().numpy() for layer in layers]
     rated, target = _target(vectors.emotions, scale)
     scores = np.stack([_scores(matrix, vectors.emotions, scale) for matrix in matrices])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,15 @@ from jaxtyping import Bool, Float
 
 from emovec_lite.activations import Layer
 from emovec_lite.errors import disk_errors
-from emovec_lite.geometry import Alignment, cluster_order, correlations, cosines, residual, ridge_predictions
+from emovec_lite.geometry import (
+    Alignment,
+    cluster_order,
+    correlations,
+    cosines,
+    rated_emotions,
+    residual,
+    ridge_predictions,
+)
 from emovec_lite.norms import ratings
 from emovec_lite.vectors import EmotionVectors
 
@@ -28,7 +38,9 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "text.color": "black",
     "axes.labelcolor": "black", "axes.edgecolor": "black", "xtick.color": "black", "ytick.color": "black",
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+    "text.parse_math": False,  # an emotion may be called "$x$"
 }  # fmt: skip
+LONGEST = 40  # characters of a name that are written into a figure
 
 
 def show(figure: Figure, alt: str | None = None) -> None:
@@ -45,16 +57,26 @@ def as_html(figure: Figure, alt: str | None = None) -> str:
     import io
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    _write(figure, buffer, dpi=110)
     text = html.escape(alt or alt_text(figure), quote=True)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="{text}" src="data:image/png;base64,{data}" style="max-width:100%">'
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path | str) -> None:
     """Write a PNG with its alt text as the file's description."""
+    path = Path(os.path.expanduser(path))
     with disk_errors(path.parent):
-        figure.savefig(path, dpi=150, bbox_inches="tight", metadata={"Description": alt_text(figure)})
+        _write(figure, path, dpi=150, metadata={"Description": alt_text(figure)})
+
+
+def _write(figure: Figure, file: Any, **options: Any) -> None:
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():  # ticks are made only now
+        # What the font lacks, such as emoji, becomes a box.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from|Matplotlib currently does not support")
+        figure.savefig(file, format="png", bbox_inches="tight", **options)
 
 
 def alt_text(figure: Figure) -> str:
@@ -76,6 +98,22 @@ def _panels(width: float, height: float, alt: str, rows: int, columns: int) -> t
     FigureCanvasAgg(figure)
     figure.set_label(alt)
     return figure, [*figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat]
+
+
+def _shown(names: Iterable[object]) -> list[str]:
+    """Names as a figure shows them: none so long that it leaves no room."""
+    names = [" ".join(str(name).split()) for name in names]
+    return [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+
+
+def _logarithmic(axes: Axes, which: str) -> None:
+    """A logarithmic axis with its numbers as plain text."""
+    from matplotlib.ticker import LogFormatter
+
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter())
 
 
 def _styled(draw):
@@ -109,8 +147,8 @@ def cosine_map(vectors: EmotionVectors, layer: Layer) -> Figure:
     )  # fmt: skip
     image = axes.imshow(similarity, cmap=DIVERGING, vmin=-1, vmax=1)
     size = 7 if len(names) <= 60 else 3
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set_xticks(range(len(names)), _shown(names), rotation=90, fontsize=size)
+    axes.set_yticks(range(len(names)), _shown(names), fontsize=size)
     axes.set_title(f"Emotion vectors at layer {layer}: cosine similarity")
     figure.colorbar(image, ax=axes, shrink=0.6, label="cosine similarity")
     return figure
@@ -121,9 +159,10 @@ def circumplex_places(vectors: EmotionVectors, layer: Layer) -> tuple[list[str],
 
     Names; a row of predicted valence (on people's scale of 1 to 9) and predicted arousal (with valence partialled
     out) for each; and how well the two correlate with people's. An emotion's own rating has no part in its place:
-    two axes chosen to fit all 48 would make a fine circle out of noise.
+    two axes chosen to fit all 48 would make a fine circle out of noise. Raises `CorpusError` where fewer than 8
+    emotions are rated.
     """
-    rated = ~np.isnan(ratings(vectors.emotions, "valence"))
+    rated = rated_emotions(vectors.emotions)
     names = [name for name, has in zip(vectors.emotions, rated, strict=True) if has]
     valence, arousal = (ratings(names, scale) for scale in ("valence", "arousal"))
     matrix = vectors.at(layer).double().numpy()[rated]
@@ -162,6 +201,7 @@ def circumplex(vectors: EmotionVectors, layer: Layer) -> Figure:
 
 def _name_points(axes, points: np.ndarray, names: list[str]) -> None:
     """Write each name beside its point."""
+    names = _shown(names)
     axes.autoscale_view()
     sides = name_sides(axes.transData.transform(points), names)
     for point, name, (right, up) in zip(points, names, sides, strict=True):
@@ -254,11 +294,11 @@ def dots(
     for (label, values), (marker, colour) in zip(series.items(), MARKS, strict=False):
         axes.plot(values, height, marker, color=colour, ms=7, ls="none", mec="black", mew=0.5, label=label)
     if log:
-        axes.set_xscale("log")
+        _logarithmic(axes, "x")
     low, high = axes.get_xlim()
     if low < 0 < high:
         axes.axvline(0, color=GREY, lw=0.6, zorder=0)
-    axes.set_yticks(height, names)
+    axes.set_yticks(height, _shown(names))
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.set_xlabel(xlabel)
     axes.set_title(title, loc="left")
@@ -288,9 +328,9 @@ def curves(
     for (label, values), (marker, colour) in zip(series.items(), MARKS, strict=False):
         axes.plot(places, values, marker + "-", color=colour, ms=4.5, lw=1.2, mec="black", mew=0.3, label=label)
     if named:
-        axes.set_xticks(places, x, rotation=60, ha="right")
+        axes.set_xticks(places, _shown(x), rotation=60, ha="right")
     if log:
-        axes.set_yscale("log")
+        _logarithmic(axes, "y")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.set_title(title, loc="left")
@@ -345,7 +385,7 @@ def layer_map(
     image = axes.imshow(values, cmap="cividis", vmin=min(0, values.min()), vmax=1, origin="lower")
     for axis, names in ((axes.xaxis, columns), (axes.yaxis, rows)):
         step = max(1, len(names) // 8)
-        axis.set_ticks(range(0, len(names), step), [str(name) for name in names[::step]])
+        axis.set_ticks(range(0, len(names), step), _shown(names[::step]))
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.set_title(title, loc="left")
@@ -374,8 +414,8 @@ def odds_map(
         axes.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=7, color=ink)
         if own[i, j]:
             axes.add_patch(_frame(j, i))
-    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), _shown(columns), rotation=60, ha="right")
+    axes.set_yticks(range(len(rows)), _shown(rows))
     axes.set_xlabel("word after “He feels” and its like")
     axes.set_ylabel("steered towards")
     axes.set_title(title, loc="left")
@@ -432,7 +472,7 @@ def dose_panels(table: pandas.DataFrame, measure: str, *, ylabel: str, title: st
             own.strength, own["mean"], 1.96 * own["sem"], fmt="D-", color=BLUE, ms=5, lw=1.3, capsize=3, mec="black",
             mew=0.4, label="this emotion",
         )  # fmt: skip
-        axes.set_title(name, loc="left")
+        axes.set_title(*_shown([name]), loc="left")
         if (place := axes.get_subplotspec()) and place.is_last_row():
             axes.set_xlabel("strength")
     for axes in panels[len(emotions) :]:

@@ -18,11 +18,12 @@ from jaxtyping import Float
 
 from emovec_lite.activations import length_batches, mean_from, pad_right, reading, tokenize
 from emovec_lite.errors import EmovecError, UnknownName
+from emovec_lite.extraction import centred_means, story_activations
 from emovec_lite.generation import BATCH_TOKENS, next_tokens, perplexity, surprise, with_prompts, write
 from emovec_lite.geometry import ridge_axis
 from emovec_lite.norms import ratings
 from emovec_lite.stories import DATA, Corpus, load_neutral, words_of
-from emovec_lite.vectors import Direction, EmotionVectors, centred_means, project_out, story_activations
+from emovec_lite.vectors import Direction, EmotionVectors, project_out
 
 if TYPE_CHECKING:
     import pandas
@@ -418,9 +419,9 @@ def calibrate(
 if __name__ == "__main__":  # remake the shipped doses: about a quarter of an hour on two cores
     import torch
 
+    from emovec_lite.extraction import load_or_compute
     from emovec_lite.models import load_model
     from emovec_lite.stories import load_corpus
-    from emovec_lite.vectors import load_or_compute
 
     corpus, made = load_corpus(), load_or_compute()
     like = made.direction("happy", 19)

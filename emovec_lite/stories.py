@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
+import os
 import random
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import combinations, cycle
 from pathlib import Path
@@ -62,6 +64,7 @@ class Story:
     narrator: str = ""  # "first", "third", or "" where the corpus does not say
     names: tuple[str, ...] = ()
     register: str = ""  # "plain" or "oblique": how directly the emotion shows; one register a topic
+    line: int = field(default=0, compare=False, repr=False)  # of the file it was read from
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class Corpus:
         rows = [[s.emotion, s.topic, s.text] for s in self.stories]
         return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
 
+    def without(self, places: Collection[int]) -> Corpus:
+        """The same corpus without the stories at some places, counted from 0."""
+        return replace(self, stories=tuple(s for i, s in enumerate(self.stories) if i not in places))
+
     def select(self, emotion: str) -> list[Story]:
         """The stories of one emotion."""
         if emotion not in self.emotions:
@@ -110,16 +117,16 @@ class Corpus:
 def load_corpus(name_or_path: str | Path = "course") -> Corpus:
     """Read a corpus: "course", "own", "scenarios", or a file of JSON lines.
 
-    A line holds `emotion`, and `text` or a list `stories`, and optionally `topic`, as the published corpora
+    A line holds `emotion`, and `text`, `story` or a list `stories`, and optionally `topic`, as the published corpora
     do. Raises `UnknownName` for a name that is no corpus, `CorpusError` for a file that is not there, for a line that
     cannot be read (naming file and line), and for a corpus with fewer than two emotions.
     """
-    path = CORPORA.get(str(name_or_path), Path(name_or_path))
+    path = CORPORA.get(str(name_or_path), Path(os.path.expanduser(name_or_path)))
     if not path.is_file() and (path.suffix or len(path.parts) > 1):
         raise CorpusError(f"No corpus file at {path}. Known by name: {', '.join(CORPORA)}.")
     if not path.is_file():
         raise UnknownName("corpus", str(name_or_path), CORPORA)
-    stories = tuple(story for where, row in _rows(path) for story in _stories(where, row))
+    stories = _read(path)
     if not stories:
         raise CorpusError(f"{path}: no stories. Expected one JSON object a line with 'emotion' and 'text'.")
     corpus = Corpus(str(name_or_path) if str(name_or_path) in CORPORA else path.stem, stories)
@@ -136,8 +143,19 @@ def load_neutral() -> list[str]:
     return [row["text"] for _, row in _rows(DATA / "neutral.jsonl")]
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict]]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+def _read(path: Path) -> tuple[Story, ...]:
+    return tuple(story for number, row in _rows(path) for story in _stories(path, number, row))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict]]:
+    """The JSON objects of a file, each with its line, from 1."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}.") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise CorpusError(f"{path}: not UTF-8, but UTF-16 or no text at all. Save it as UTF-8.")
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
         where = f"{path}, line {number}"
         try:
             text = line.decode("utf-8").strip()
@@ -150,20 +168,59 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
         try:
             row = json.loads(text)
         except json.JSONDecodeError as error:
-            raise CorpusError(f"{where}: not JSON ({error.msg} at column {error.colno}).") from error
+            raise CorpusError(
+                f"{where}: not JSON ({error.msg} at column {error.colno}). Each line is a JSON object by itself."
+            ) from error
         if not isinstance(row, dict):
             raise CorpusError(f"{where}: expected a JSON object, got {type(row).__name__}.")
-        yield where, row
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise CorpusError(f"{where}: half of a character ({error.reason}). Write the line anew.") from error
+        yield number, row
 
 
-def _stories(where: str, row: dict) -> list[Story]:
-    emotion, texts = row.get("emotion"), row.get("stories", [row.get("text")])
+def _stories(path: Path, number: int, row: dict) -> list[Story]:
+    where = f"{path}, line {number}"
+    emotion, names = row.get("emotion"), row.get("names") or []
+    texts = row.get("stories") or [row.get("text") or row.get("story")]
     if not isinstance(emotion, str) or not emotion.strip():
         raise CorpusError(f"{where}: 'emotion' must be a word, got {emotion!r}.")
-    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t.strip() for t in texts):
-        raise CorpusError(f"{where}: expected a 'text', or a list 'stories' of texts, none of them empty.")
-    extra = {key: str(row.get(key) or "") for key in ("topic", "narrator", "register")}
-    return [Story(t, emotion.strip(), **extra, names=tuple(row.get("names") or ())) for t in texts]
+    if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() for t in texts):
+        raise CorpusError(f"{where}: expected a 'text' or 'story', or a list 'stories' of texts, none of them empty.")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CorpusError(f"{where}: 'names' must be a list of names, got {names!r}.")
+    given = {key: row[key] for key in ("topic", "narrator", "register") if row.get(key) is not None}
+    extra = {key: str(value) for key, value in given.items()}  # topics may be numbers
+    return [Story(text, emotion.strip(), **extra, names=tuple(names), line=number) for text in texts]
+
+
+def long_enough(corpus: Corpus, lengths: Sequence[int], skip: int) -> Corpus:
+    """The stories of more than `skip` tokens, given how many each has; says how many are left out, and which.
+
+    Raises `CorpusError` where an emotion would be left without stories.
+    """
+    short = [i for i, length in enumerate(lengths) if length <= skip]
+    if not short:
+        return corpus
+    kept = corpus.without(set(short))
+    if gone := sorted({*corpus.emotions} - {*kept.emotions}):
+        longest = [max(n for n, label in zip(lengths, corpus.labels, strict=True) if label == e) for e in gone]
+        raise CorpusError(
+            f"{corpus.name}: all stories of {_first(map(repr, gone))} have at most {skip} tokens, and so many are "
+            f"skipped: nothing is left to average. Use longer stories, or a skip of at most {min(longest) - 1} "
+            "(`emovec demo --skip`)."
+        )
+    lines = dict.fromkeys(corpus.stories[i].line for i in short)
+    where = f": line{'s' if len(lines) > 1 else ''} {_first(lines)}" if all(lines) else ""  # unless made by hand
+    print(f"{len(short)} of {len(corpus)} stories have at most {skip} tokens and were left out{where}")
+    return kept
+
+
+def _first(names: Iterable[object], n: int = 10) -> str:
+    """The first few of some names, and whether there are more."""
+    names = [*map(str, names)]
+    return ", ".join(names[:n]) + (" ..." if len(names) > n else "")
 
 
 # --- What may not stand in a story ---------------------------------------------------------------------
@@ -177,7 +234,7 @@ def lexicon() -> dict[str, dict]:
 
 def _pattern(words: set[str]) -> re.Pattern:
     pattern = "|".join(re.escape(w).replace(r"\*", r"\w*") for w in sorted(words))
-    return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)  # \b finds no "😀" and no "<b>"
 
 
 @cache
@@ -235,7 +292,8 @@ def check_story(story: Story) -> list[str]:
     if story.emotion in lexicon():
         found = sorted({m.group().lower() for m in banned_words(story.emotion).finditer(story.text)})
         problems += [f"banned word {word!r}" for word in found]
-    problems += [f"name {n!r} is not in the text" for n in story.names if not re.search(rf"\b{n}\b", story.text)]
+    named = {n for n in story.names if re.search(rf"(?<!\w){re.escape(n)}(?!\w)", story.text)}
+    problems += [f"name {n!r} is not in the text" for n in story.names if n not in named]
     if story.narrator not in ("first", "third"):
         problems.append(f"narrator {story.narrator!r} is neither 'first' nor 'third'")
     elif (story.narrator == "first") != _speaks_in_first_person(story.text):
@@ -350,7 +408,7 @@ def generate_corpus(
     cells = [(e, t, i) for e in emotions for t in topics for i in range(per_cell)]
     if not cells:
         raise CorpusError(f"Nothing to write: {len(emotions)} emotions, {len(topics)} topics, {per_cell} per cell.")
-    path = Path(path) if path is not None else _own_path(subject, cells, seed)
+    path = Path(os.path.expanduser(path)) if path is not None else _own_path(subject, cells, seed)
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         done = _resume(path, cells, subject.spec.name, seed)
@@ -368,9 +426,9 @@ def generate_corpus(
                     file.flush()
                     done += 1
                     bar.update()
-    corpus = Corpus(path.stem, tuple(story for where, row in _rows(path) for story in _stories(where, row)))
+    corpus = Corpus(path.stem, _read(path))
     found = ", ".join(f"{share:.0%} {what}" for what, share in faults(corpus).items())
-    print(f"{len(corpus)} stories in {path}. Of these: {found}", file=sys.stderr)
+    print(f"{len(corpus)} stories in {path}. Of these: {found}")
     return corpus
 
 
@@ -398,11 +456,11 @@ def leaks(emotion: str, family: bool = True) -> re.Pattern:
 
 
 def _own_path(subject: Subject, cells: list[tuple[str, str, int]], seed: int) -> Path:
-    from emovec_lite.models import cache_folder
+    from emovec_lite.models import results_folder
 
     request = [cells, seed, subject.weights_sha256, OWN_PROMPT, OWN_TEMPERATURE, OWN_TOKENS, OWN_BATCH]
     request = hashlib.sha256(json.dumps(request).encode()).hexdigest()
-    return cache_folder() / "stories" / f"{subject.spec.name}-{request[:12]}.jsonl"
+    return results_folder() / "stories" / f"{subject.spec.name}-{request[:12]}.jsonl"
 
 
 def _resume(path: Path, cells: list[tuple[str, str, int]], model: str, seed: int) -> int:

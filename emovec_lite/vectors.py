@@ -1,28 +1,24 @@
-"""Emotion vectors: what each emotion's stories have that the others' lack, at every layer, with provenance.
-
-The recipe of Sofroniew et al. 2026 (Methods): mean activation per story, mean over the stories of an emotion,
-minus the mean over emotions, and the main components of neutral text projected out.
-"""
+"""Emotion vectors and directions: what they hold, their arithmetic, and their files."""
 
 from __future__ import annotations
 
 import json
+import operator
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex, cast
 
 from jaxtyping import Float
 
-import emovec_lite
-from emovec_lite.activations import SKIP, Layer, MeanActivations, mean_activations
-from emovec_lite.errors import ArtifactError, CorpusError, EmovecError, UnknownName, disk_errors
-from emovec_lite.models import DEFAULT_MODEL, MODELS, cache_folder, load_model
-from emovec_lite.stories import DATA, Corpus, load_corpus, load_neutral
+from emovec_lite.activations import Layer, MeanActivations
+from emovec_lite.errors import ArtifactError, EmovecError, UnknownName, disk_errors
+from emovec_lite.models import MODELS
+from emovec_lite.models.subject import layer_at
+from emovec_lite.stories import Corpus
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
     from emovec_lite.models import Subject
 
 FORMAT = "1"  # of the file; a reader of another format refuses it
-NEUTRAL_VARIANCE = 0.5  # of the neutral passages' variance, projected out
-SHIPPED_STORY_LAYERS = 6  # evenly spaced: story-level activations of all layers would be 20 MB
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,11 @@ class Direction:
     vector: Float[Tensor, " d_model"]
     residual_norm: float  # mean norm of a token's residual at this layer: the unit of steering strength
 
+    __array_ufunc__ = None  # so that a NumPy number times a direction is a direction
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layer", as_layer(self.layer))
+
     def __add__(self, other: Direction) -> Direction:
         if not isinstance(other, Direction):
             return NotImplemented
@@ -53,6 +52,9 @@ class Direction:
             )
         return replace(self, name=f"{self.name} + {other.name}", vector=self.vector + other.vector)
 
+    def __radd__(self, other: int) -> Direction:
+        return self if other == 0 else NotImplemented  # `sum` begins with 0
+
     def __sub__(self, other: Direction) -> Direction:
         if not isinstance(other, Direction):
             return NotImplemented
@@ -61,16 +63,22 @@ class Direction:
     def __neg__(self) -> Direction:
         return replace(self, name=f"-{self.name}", vector=-self.vector)
 
-    def __mul__(self, factor: float) -> Direction:
+    def __mul__(self, factor: SupportsFloat) -> Direction:
+        factor = float(factor)
         return replace(self, name=f"{factor:g} ({self.name})", vector=factor * self.vector)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: float) -> Direction:
-        return self * (1 / divisor)
+    def __truediv__(self, divisor: SupportsFloat) -> Direction:
+        return self * (1 / float(divisor))
 
     def unit(self) -> Direction:
-        """The same direction with length 1."""
+        """The same direction with length 1; `EmovecError` for one of length 0, or that is not finite."""
+        if not 0 < self.vector.norm() < float("inf"):
+            raise EmovecError(
+                f"{self.name!r} has length {self.vector.norm():g}, so it points nowhere. Was something subtracted "
+                "from itself?"
+            )
         return replace(self, vector=self.vector / self.vector.norm())
 
 
@@ -98,6 +106,11 @@ class EmotionVectors:
         """Layers of the model, up to the last that is held."""
         return self.layers[-1] + 1
 
+    @property
+    def main_layer(self) -> int:
+        """The layer two thirds up, as `Subject.main_layer`."""
+        return layer_at(2 / 3, self.n_layers)
+
     def at(self, layer: Layer, *, denoise: bool = True) -> Float[Tensor, "emotion d_model"]:
         """All emotions' vectors at one layer, or "embed"; with `denoise`, orthogonal to neutral text."""
         vectors = self.embed if layer == "embed" else self.means[:, self._check(layer)]
@@ -117,9 +130,10 @@ class EmotionVectors:
         return Direction(emotion, layer, self.at(layer)[self.emotions.index(emotion)], norm).unit()
 
     def _check(self, layer: Layer) -> int:
-        if not isinstance(layer, int) or layer not in self.layers:
+        found = as_layer(layer)
+        if type(found) is not int or found not in self.layers:  # True and 1.0 are equal to 1
             raise UnknownName("layer", layer, [*self.layers, "embed"])
-        return self.layers.index(layer)
+        return self.layers.index(found)
 
     def save(self, path: Path | str, *, story_layers: Sequence[int] | None = None, story_embed: bool = True) -> None:
         """Write fp16 safetensors with provenance, whole or not at all; keep only `story_layers` of the stories.
@@ -144,7 +158,7 @@ class EmotionVectors:
         tensors |= {"center": self.center.contiguous(), "norms": self.norms.contiguous()}
         lists = {"emotions": self.emotions, "layers": self.layers, "story_layers": kept}
         lists = {name: json.dumps(values) for name, values in lists.items()}
-        path = Path(path)
+        path = Path(path).expanduser()
         with disk_errors(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -164,7 +178,7 @@ class EmotionVectors:
         """Read vectors; with `subject` or `corpus`, refuse those of another model or corpus (`ArtifactError`)."""
         from safetensors import SafetensorError, safe_open
 
-        path = Path(path)
+        path = Path(path).expanduser()
         if not path.is_file():
             raise ArtifactError(f"No vectors at {path}. `extract` makes them, `.save` writes them.")
         try:
@@ -183,119 +197,11 @@ class EmotionVectors:
         return cls(tuple(emotions), stories=stories, provenance=meta, layers=tuple(layers), **tensors)
 
 
-def extract(subject: Subject, corpus: Corpus, skip: int = SKIP) -> EmotionVectors:
-    """Build emotion vectors for all layers from a corpus (Sofroniew et al. 2026, Methods).
-
-    Emotions weigh alike however many stories they have. Raises `CorpusError` for fewer than two emotions and
-    `ActivationError` as `mean_activations` does.
-    """
-    if len(corpus.emotions) < 2:
-        raise CorpusError(
-            f"{corpus.name}: {len(corpus.emotions)} emotion(s) in {len(corpus)} stories. Vectors are differences "
-            "between emotions: add stories of at least two."
-        )
-    neutral_texts = load_neutral()
-    # Read in one go: one progress bar, and neutral passages fill up batches of their own length.
-    both = mean_activations(subject, [*corpus.texts, *neutral_texts], skip)
-    n = len(corpus)
-    stories = MeanActivations(both.blocks[:n], both.layers, both.at("embed")[:n], both.norms)
-    provenance = {
-        "format": FORMAT,
-        "model": subject.spec.name,
-        "weights_sha256": subject.weights_sha256,
-        "corpus": corpus.name,
-        "corpus_sha256": corpus.sha256,
-        "skip": str(skip),
-        "dtype": str(subject.dtype).removeprefix("torch."),
-        "library": emovec_lite.__version__,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }
-    neutral = MeanActivations(both.blocks[n:], both.layers, both.at("embed")[n:], both.norms)
-    return vectors_from(stories, corpus.labels, neutral, provenance)
-
-
-def vectors_from(
-    stories: MeanActivations, labels: Sequence[str], neutral: MeanActivations, provenance: dict[str, str]
-) -> EmotionVectors:
-    """Centre per-emotion means and find the neutral components, layer by layer and at the embeddings."""
-    import torch
-
-    emotions = tuple(sorted(set(labels)))
-    means, center = centred_means(stories.blocks, labels)
-    embed, _ = centred_means(stories.at("embed"), labels)
-    parts = [neutral_components(neutral.blocks[:, i]) for i in range(len(neutral.layers))]
-    padded = torch.zeros(len(parts), max(len(p) for p in parts), means.shape[-1])
-    for layer, components in enumerate(parts):
-        padded[layer, : len(components)] = components
-    neutral_embed = neutral_components(neutral.at("embed"))
-    return EmotionVectors(emotions, means, embed, center, padded, neutral_embed, stories.norms, stories, provenance)
-
-
-def subset_vectors(vectors: EmotionVectors, corpus: Corpus, chosen: Corpus) -> EmotionVectors:
-    """Vectors of some of a corpus's stories, from the activations kept of each: no model is needed.
-
-    They hold only the layers that `vectors.stories` holds; the neutral components stay what they were. `corpus` is
-    the one that `vectors` were made from. Raises `ArtifactError` where it is not, `CorpusError` for a story that is
-    not in it and for fewer than two emotions.
-    """
-    all_stories = story_activations(vectors, corpus)
-    place = {(s.emotion, s.topic, s.text): i for i, s in enumerate(corpus)}
-    rows = [place.get((s.emotion, s.topic, s.text)) for s in chosen]
-    if None in rows or len(chosen.emotions) < 2:
-        raise CorpusError(
-            f"{chosen.name}: {rows.count(None)} of {len(chosen)} stories are not in {corpus.name!r}, and it has "
-            f"{len(chosen.emotions)} emotion(s). Choose stories of two emotions or more out of {corpus.name!r}."
-        )
-    embed = None if all_stories.embed is None else all_stories.embed[rows]
-    stories = replace(all_stories, blocks=all_stories.blocks[rows], embed=embed)
-    means, center = centred_means(stories.blocks, chosen.labels)
-    held = [vectors.layers.index(layer) for layer in stories.layers]
-    return EmotionVectors(
-        tuple(chosen.emotions),
-        means,
-        None if embed is None else centred_means(embed, chosen.labels)[0],
-        center,
-        vectors.neutral[held],
-        vectors.neutral_embed,
-        vectors.norms[held],
-        stories,
-        {**vectors.provenance, "corpus": chosen.name, "corpus_sha256": chosen.sha256},
-        stories.layers,
-    )
-
-
-def story_activations(vectors: EmotionVectors, corpus: Corpus) -> MeanActivations:
-    """The single stories' activations, a row for each story of `corpus`; `ArtifactError` if they are another's."""
-    found = vectors.provenance.get("corpus_sha256")
-    if found != corpus.sha256 or len(vectors.stories.blocks) != len(corpus):
-        raise ArtifactError(
-            f"These vectors keep {len(vectors.stories.blocks)} stories of {vectors.provenance.get('corpus')!r} "
-            f"(SHA-256 {found}), not the {len(corpus)} of {corpus.name!r} ({corpus.sha256}). Take the corpus that "
-            "they were made from."
-        )
-    return vectors.stories
-
-
-def centred_means(
-    values: Float[Tensor, "text *rest"], labels: Sequence[str]
-) -> tuple[Float[Tensor, "emotion *rest"], Float[Tensor, " *rest"]]:
-    """Mean of each emotion's texts (emotions in alphabetical order) minus the mean over emotions, and that mean."""
-    import torch
-
-    rows = {emotion: [i for i, label in enumerate(labels) if label == emotion] for emotion in sorted(set(labels))}
-    means = torch.stack([values[index].mean(dim=0) for index in rows.values()])
-    return means - means.mean(dim=0), means.mean(dim=0)
-
-
-def neutral_components(
-    values: Float[Tensor, "text d_model"], variance: float = NEUTRAL_VARIANCE
-) -> Float[Tensor, "component d_model"]:
-    """The fewest principal components of neutral text that hold `variance` of it (Sofroniew et al. 2026)."""
-    import torch
-
-    _, singular, components = torch.linalg.svd(values - values.mean(dim=0), full_matrices=False)
-    share = (singular**2).cumsum(0) / (singular**2).sum()
-    return components[: int((share < variance).sum()) + 1]
+def as_layer(layer: object) -> Layer:
+    """A layer as a plain number, whether it comes as Python's, NumPy's or torch's; anything else as it is."""
+    with suppress(TypeError):
+        return layer if isinstance(layer, bool) else operator.index(cast("SupportsIndex", layer))
+    return cast("Layer", layer)
 
 
 def project_out(
@@ -303,38 +209,6 @@ def project_out(
 ) -> Float[Tensor, "*batch d_model"]:
     """Remove from vectors what lies along orthonormal components."""
     return vectors - vectors @ components.T @ components
-
-
-def load_or_compute(
-    corpus: Corpus | None = None, *, subject: Subject | None = None, model: str = DEFAULT_MODEL, skip: int = SKIP
-) -> EmotionVectors:
-    """Vectors for a corpus and model: shipped, else from the cache, else computed and kept; says which.
-
-    Without `subject`, the model is loaded only if something must be computed.
-    """
-    corpus = corpus or load_corpus()
-    model = subject.spec.name if subject else model
-    kept = cache_folder() / "vectors" / f"{model}-{corpus.sha256[:12]}-skip{skip}.safetensors"
-    for kind, path in (("shipped", shipped_path(model, corpus)), ("cached", kept)):
-        if not path.is_file():
-            continue
-        try:
-            vectors = EmotionVectors.load(path, subject=subject, corpus=corpus)
-        except ArtifactError as error:
-            print(f"Not using {kind} vectors: {error}", file=sys.stderr)
-            continue
-        if vectors.provenance["skip"] == str(skip):
-            print(f"Loaded {kind} vectors: {path.name} ({vectors.provenance['date']})", file=sys.stderr)
-            return vectors
-    vectors = extract(subject or load_model(model), corpus, skip)
-    vectors.save(kept)
-    print(f"Computed vectors from {len(corpus)} stories, kept in {kept}", file=sys.stderr)
-    return vectors
-
-
-def shipped_path(model: str, corpus: Corpus) -> Path:
-    """Where the vectors that come with the library would stand for this model and corpus."""
-    return DATA / "vectors" / f"{model}-{corpus.name}.safetensors"
 
 
 def _check_provenance(path: Path, meta: dict[str, str], subject: Subject | None, corpus: Corpus | None) -> None:
@@ -354,17 +228,5 @@ def _check_provenance(path: Path, meta: dict[str, str], subject: Subject | None,
     weights = subject.weights_sha256 if subject is not None else spec.gguf_sha256 if spec else ""
     refuse("SHA-256 of the weights", meta["weights_sha256"], weights or meta["weights_sha256"])
     if corpus is not None:
-        refuse("SHA-256 of the corpus", meta["corpus_sha256"], corpus.sha256)
-
-
-if __name__ == "__main__":  # remake the shipped vectors: python -m emovec_lite.vectors [course] [own]
-    import torch
-
-    default = load_model(dtype=torch.float32)
-    spaced = [round((i + 1) * default.n_layers / SHIPPED_STORY_LAYERS) - 1 for i in range(SHIPPED_STORY_LAYERS)]
-    for name in sys.argv[1:] or ("course", "own"):
-        corpus = load_corpus(name)
-        made = extract(default, corpus)
-        # Of the model's own stories only the layer two thirds up: all that is shipped has to stay small.
-        kept = spaced if name == "course" else spaced[3:4]
-        made.save(shipped_path(DEFAULT_MODEL, corpus), story_layers=kept, story_embed=name == "course")
+        read = corpus.without(json.loads(meta.get("left_out", "[]")))
+        refuse("SHA-256 of the corpus", meta["corpus_sha256"], read.sha256)

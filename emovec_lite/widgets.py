@@ -161,8 +161,9 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
     emotion = ipywidgets.Dropdown(
         options=vectors.emotions, value=first, description="emotion", style=style, layout=wide
     )
+    nothing = [("(none)", "")]  # no emotion can be called ""
     second = ipywidgets.Dropdown(
-        options=("none", *vectors.emotions), value="none", description="and emotion", style=style, layout=wide
+        options=nothing + [(e, e) for e in vectors.emotions], description="and emotion", style=style, layout=wide
     )
     depth = ipywidgets.IntSlider(
         value=layer, min=vectors.layers[0], max=vectors.layers[-1], description="layer", style=style, layout=wide
@@ -180,7 +181,7 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
         generate.disabled, stop.disabled = True, False
         # What the controls say now holds for the whole run, whatever is moved meanwhile.
         asked, dose, level = text.value, strength.value, depth.value
-        names = [name for name in (emotion.value, second.value) if name != "none"]
+        names = [name for name in (emotion.value, second.value) if name]
         used, note = asked, ""
 
         def steps() -> Iterator[tuple[str, str]]:

@@ -22,15 +22,17 @@
 # %% [markdown]
 # ## Set up
 #
-# Everything here runs on your machine. The model, SmolLM2-135M-Instruct, is small enough for a laptop: 135 million
-# numbers, in 30 layers. The first time, it is fetched (about a hundred megabytes) and unpacked, which takes a
+# Everything here runs on your machine. The default model, SmolLM2-135M-Instruct, is small enough for a laptop: 135
+# million numbers, in 30 layers. The first time, it is fetched (about a hundred megabytes) and unpacked, which takes a
 # minute. (The first two lines matter in Colab only.)
 
 # %%
 # setup
 
 # %% [markdown]
-# The last line above says what you have: a model of 30 layers, each of which works on vectors of 576 numbers.
+# The last line above says what you have: the default model has 30 layers, each of which works on vectors of 576
+# numbers. All of the course runs with other models, too; how to choose one stands at the end of chapter 06. What the text
+# says of numbers and outputs is about the default one.
 #
 # ## The model speaks
 #
@@ -48,16 +50,18 @@ print(prompt + generate(subject, prompt))
 #
 # ## Three lines that steer it
 #
-# Long before you came here, 576 short stories went through this model. In each, somebody is happy, or afraid, or
+# Long before you came here, 576 short stories went through the default model. In each, somebody is happy, or afraid, or
 # one of 46 other things, though the story never says the word. While a model reads, each of its layers passes on long
 # lists of numbers, its **activations**. The *average* difference between the activations in the *afraid* stories and
-# those in all the others is a direction: the emotion vector for *afraid*. It ships with the course.
+# those in all the others is a direction: the emotion vector for *afraid*. The default model's ships with the course;
+# another model reads the stories when the next cell runs, once, which takes some minutes.
 #
-# **Predict.** We are going to add that vector to what layer 19 passes on, at every token, and let the model
-# continue the same prompt. Will it say "I am afraid"? Write a story about fear? Produce nonsense? Decide, then run.
+# **Predict.** We are going to add that vector to what one layer passes on, two thirds up (in the default model layer 19
+# of 30), at every token, and let the model continue the same prompt. Will it say "I am afraid"? Write a story about
+# fear? Produce nonsense? Decide, then run.
 
 # %%
-afraid = load_or_compute().direction("afraid", layer=19)
+afraid = load_or_compute(subject).direction("afraid", subject.main_layer)
 with steer(subject, afraid, strength=0.25):
     print(prompt + generate(subject, prompt))
 
@@ -65,7 +69,7 @@ with steer(subject, afraid, strength=0.25):
 # Those are the three lines. We say that the model was **steered**. It was not told to write anything frightening, and not
 # one of its weights (the numbers that training has set) was changed. When the `with` block ends it is exactly the model it was before.
 #
-# The number 0.25 means: a quarter as long as the vectors that usually stand in layer 19. Chapter 06 is about what a
+# The number 0.25 means: a quarter as long as the vectors that usually stand in that layer. Chapter 06 is about what a
 # good number is, and what it costs.
 #
 # ## Is it the emotion, or would any push do?
@@ -79,8 +83,8 @@ with steer(subject, afraid, strength=0.25):
 # %%
 from emovec_lite import random_directions
 
-vectors = load_or_compute()
-directions = [vectors.direction(name, layer=19) for name in ("afraid", "happy", "angry")]
+vectors, layer = load_or_compute(subject), subject.main_layer
+directions = [vectors.direction(name, layer) for name in ("afraid", "happy", "angry")]
 for direction in [*directions, *random_directions(afraid, 1)]:
     with steer(subject, direction, strength=0.25):
         print(f"{direction.name:>8}: {prompt}{generate(subject, prompt, 30)}\n")
@@ -97,6 +101,8 @@ for direction in [*directions, *random_directions(afraid, 1)]:
 
 # %%
 import torch
+
+from emovec_lite.generation import next_tokens
 
 
 def log_probabilities(prompt="He feels"):
@@ -115,7 +121,7 @@ def change(direction):
         return log_probabilities() - plain
 
 
-token = subject.tokenizer(" afraid")["input_ids"][0]
+(token,) = next_tokens(subject, ["afraid"])
 print(f"{change(afraid)[token]:+.2f}")
 
 # %% [markdown]
@@ -128,8 +134,8 @@ print(f"{change(afraid)[token]:+.2f}")
 from emovec_lite.plots import dots
 
 names = ["afraid", "angry", "calm", "happy", "lonely", "proud", "sad", "tired"]
-tokens = [subject.tokenizer(" " + name)["input_ids"][0] for name in names]
-own = [change(vectors.direction(name, layer=19))[i].item() for name, i in zip(names, tokens)]
+tokens = next_tokens(subject, names)
+own = [change(vectors.direction(name, layer))[i].item() for name, i in zip(names, tokens)]
 chance = torch.stack([change(direction)[tokens] for direction in random_directions(afraid, 20)]).T.tolist()
 beaten = sum(value > max(null) for value, null in zip(own, chance))
 print(f"own direction above all 20 random ones: {beaten} of {len(names)}")
@@ -146,7 +152,7 @@ show(dots(
 # ## Where the course goes
 #
 # These directions have a geometry. In chapter 04 you will make the picture below from scratch. Each emotion stands
-# where the *model's* layer 19 puts it: to the right, by how pleasant it should be judging from all the other
+# where that layer of the *model* puts it: to the right, by how pleasant it should be judging from all the other
 # emotions; upwards, by how stirring. The colours are people's ratings of the word, which had
 # no part in placing that emotion. Some emotions stand where they should not; whether the whole is more than luck is a
 # question for chapter 04.
@@ -154,7 +160,7 @@ show(dots(
 # %%
 from emovec_lite.plots import circumplex
 
-show(circumplex(vectors, layer=19))
+show(circumplex(vectors, layer))
 
 # %% [markdown]
 # | chapter | what you will make |

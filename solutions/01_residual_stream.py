@@ -36,7 +36,7 @@ text = "The bus had stopped, and nobody on it could say why."
 # ## Tokens
 #
 # The model never sees letters. A tokenizer cuts the text into pieces from a fixed list, and each piece has a number,
-# its id. A space belongs to the word after it and is shown as `Ġ`.
+# its id. A space belongs to the word after it and is shown as `Ġ` (by other tokenizers as `▁`).
 #
 # **Predict** how many tokens the sentence has. It has eleven words.
 
@@ -46,13 +46,15 @@ print(len(ids), "tokens of", len(subject.tokenizer), "that the model knows")
 print(list(zip(subject.tokenizer.convert_ids_to_tokens(ids), ids)))
 
 # %% [markdown]
-# The comma and the full stop count as well. Note what is *not* there: nothing was put in front. Some tokenizers add
-# a special token at the beginning; this one does not, so the first token is the word "The". Remember it.
+# The comma and the full stop count as well. Note what is *not* there: nothing was put in front. Some tokenizers, Gemma's
+# for one, add a special token at the beginning; the default model's does not, so the first token is the word "The".
+# Remember it.
 #
 # ## From ids to vectors
 #
-# Each id picks one row of the **embedding matrix**. For this model a row has 576 numbers; that length is called `d_model`.
-# From here on the model knows nothing of words; it works on one vector for each token.
+# Each id picks one row of the **embedding matrix**. In the default model a row has 576 numbers; that length is called
+# `d_model`. (Gemma makes each row longer, always by the same factor, before anything else happens to it. The module that
+# picks the rows does that, too.) From here on the model knows nothing of words; it works on one vector for each token.
 
 # %% [markdown]
 # {{exercise 1.1}}
@@ -89,21 +91,25 @@ print("lengths:", [round(x, 1) for x in embeddings.norm(dim=-1).tolist()])
 #
 # Here is the one picture of a transformer that this course needs. Each token has a vector. Block 0 reads all the
 # vectors, computes something, and **adds** it to each. Block 1 reads the sums, computes something, and adds. So it
-# goes through all 30 blocks. Nothing is ever replaced; everything is added to a running sum. That sum is called the
-# **residual stream**, and it is where an emotion vector lives.
+# goes through all the blocks, 30 in the default model. Nothing is ever replaced; everything is added to a running sum.
+# That sum is called the **residual stream**, and it is where an emotion vector lives.
 #
 # Our numbering, in the whole course: **layer ℓ is the residual stream after block ℓ**, counted from 0. Layer 7 is
 # what block 7 hands on and block 8 receives. The embeddings, before any block, are called `embed`, not a layer.
 #
 # To read a layer while the model runs, we ask PyTorch to call us. A **forward hook** is a function that PyTorch calls
-# after a module has run, with the module, its inputs and its output.
+# after a module has run, with the module, its inputs and its output. We hang one on a layer a quarter up: in the default
+# model that is layer 7.
 
 # %%
+early = subject.layer_at(1 / 4)
+
+
 def look(module, args, output):
     print(f"{type(module).__name__} got {tuple(args[0].shape)} and gave {tuple(output.shape)}")
 
 
-handle = subject.blocks[7].register_forward_hook(look)
+handle = subject.blocks[early].register_forward_hook(look)
 with torch.inference_mode():
     subject.hf(torch.tensor([ids], device=subject.device))
 handle.remove()
@@ -117,7 +123,7 @@ handle.remove()
 
 # %%
 calls = []
-forgotten = subject.blocks[7].register_forward_hook(lambda module, args, output: calls.append(1))
+forgotten = subject.blocks[early].register_forward_hook(lambda module, args, output: calls.append(1))
 for _ in range(3):
     with torch.inference_mode():
         subject.hf(torch.tensor([ids], device=subject.device))
@@ -166,11 +172,12 @@ read_with_hook = check("1.2", read_with_hook, subject)
 #
 # ```python
 # with subject.nn.trace(text):
-#     residual = subject.nn.model.layers[7].output.save()
+#     residual = subject.nn.blocks[early].output.save()
 # ```
 #
-# `subject.nn` is the same model, wrapped; `.model.layers[7]` is block 7 by the name that the model itself gives it.
-# The body of the `with` runs while the model does. Two rules:
+# `subject.nn` is the same model, wrapped. In `subject.nn.blocks[early]` you see one of its blocks by a name that fits every
+# model. The default model itself calls it `model.layers[early]`, GPT-2 would say `transformer.h[early]`; all of these are
+# the same block. The body of the `with` runs while the model does. Two rules:
 #
 # - what you make inside vanishes at the end unless you call **`.save()`** on it inside;
 # - ask for things in the **order in which they run**: first layer 3, then 7; in a block first what it gets, then its
@@ -178,7 +185,7 @@ read_with_hook = check("1.2", read_with_hook, subject)
 
 # %%
 with subject.nn.trace(text):
-    residual = subject.nn.model.layers[7].output.save()
+    residual = subject.nn.blocks[early].output.save()
 print(residual.shape)
 
 # %% [markdown]
@@ -200,7 +207,7 @@ def read_with_nnsight(subject, text, layer):
     """The residual stream of a text after block `layer`: (token, d_model)."""
     ### BEGIN SOLUTION
     with subject.nn.trace(text):
-        residual = subject.nn.model.layers[layer].output.save()
+        residual = subject.nn.blocks[layer].output.save()
     return residual[0]
     ### END SOLUTION
 
@@ -218,15 +225,21 @@ differences = [
 print("greatest difference:", max(differences))
 
 # %% [markdown]
-# Now you can also see with your own eyes that the stream is a running sum. What block 7 gives, minus what it got,
-# should be what its attention and its MLP put out, added together.
+# Now you can also see with your own eyes that the stream is a running sum. What a block gives, minus what it got, should be
+# what its attention and its MLP put out, added together. (Families of models have their own names for a block's
+# attention, and Gemma norms both parts before they are added: hence the first lines. In Gemma 4 something is left, for its
+# blocks add a third part.)
 
 # %%
+block = subject.nn.blocks[early]
+attends = next(getattr(block, name) for name in ("self_attn", "attn", "attention") if hasattr(block, name))
+adds = attends, block.mlp
+if hasattr(block, "post_feedforward_layernorm"):
+    adds = block.post_attention_layernorm, block.post_feedforward_layernorm
 with subject.nn.trace(text):
-    block = subject.nn.model.layers[7]
     received = block.input.save()
-    attention = block.self_attn.output[0].save()
-    mlp = block.mlp.output.save()
+    attention = adds[0].output[0].save()
+    mlp = adds[1].output.save()
     given = block.output.save()
 
 print("length of what was added:", round((given - received).norm().item(), 1))
@@ -244,7 +257,7 @@ import time
 def milliseconds(function, repeats=10):
     started = time.perf_counter()
     for _ in range(repeats):
-        function(subject, text, 7)
+        function(subject, text, early)
     return 1000 * (time.perf_counter() - started) / repeats
 
 
@@ -281,24 +294,24 @@ print("not the residual stream after the block:", wrong)
 # First, the index is shifted by one. Second, the last entry is something else: the residual stream *after the
 # model's final norm*. In a plot of all entries there is a sudden change at the last layer, and it is an artefact.
 #
-# The third is the worst. Let a hook add 100 to everything that block 7 puts out.
+# The third is the worst. Let a hook add 100 to everything that a block puts out, again a quarter up.
 #
-# **Predict:** what does the entry for layer 7 say, what the entry for layer 8, and what do the logits do?
+# **Predict:** what does the entry for that layer say, what the entry for the next, and what do the logits do?
 
 # %%
-handle = subject.blocks[7].register_forward_hook(lambda module, args, output: output + 100)
+handle = subject.blocks[early].register_forward_hook(lambda module, args, output: output + 100)
 with torch.inference_mode():
     edited = subject.hf(batch, output_hidden_states=True)
 handle.remove()
 with torch.inference_mode():
     plain = subject.hf(batch, output_hidden_states=True)
-for layer in (7, 8):
+for layer in (early, early + 1):
     moved = (edited.hidden_states[layer + 1] - plain.hidden_states[layer + 1]).abs().max().item()
     print(f"the entry for layer {layer} moved by {moved:.1f}")
 print(f"the logits moved by {(edited.logits - plain.logits).abs().max().item():.1f}")
 
 # %% [markdown]
-# The edit had a great effect on all that follows, and the entry for layer 7 itself does not show it: it was recorded
+# The edit had a great effect on all that follows, and the entry for its own layer does not show it: it was recorded
 # before the hook had its turn. (Whether it is so depends on the version, and even on which call came first: in a fresh
 # kernel the same entry may show the edit.) To see whether an edit arrived, read what the *next* block receives.
 #
@@ -312,21 +325,22 @@ print(f"the logits moved by {(edited.logits - plain.logits).abs().max().item():.
 # %%
 lengths = {
     f"layer {layer}": read_with_nnsight(subject, text, layer).float().norm(dim=-1).tolist()
-    for layer in (0, 5, 12, 20, 29)
+    for layer in map(subject.layer_at, (0, 0.2, 0.43, 0.7, 1))
 }
-tokens = [repr(token.replace("Ġ", "")) for token in subject.tokenizer.convert_ids_to_tokens(ids)]
+tokens = [repr(subject.tokenizer.decode([i]).strip()) for i in ids]
 show(curves(
     tokens, lengths, xlabel="token", ylabel="norm of the residual", log=True,
     title="Length of each token's residual",
 ))  # fmt: skip
 
 # %% [markdown]
-# Mind the axis: it is logarithmic. At layer 12 the first token, and it alone, is **over a hundred times** as long as the
-# others. Has that to do with the word "The"? Let other texts begin with something else.
+# Mind the axis: it is logarithmic. In the default model's layer 12 the first token, and it alone, is **over a hundred
+# times** as long as the others. Has that to do with the word "The"? Let other texts begin with something else.
 
 # %%
+middle = subject.layer_at(0.43)
 for start in ("The bus had stopped", "Nobody came", "A letter lay there", "Red boats went by"):
-    norms = read_with_nnsight(subject, start, 12).float().norm(dim=-1).tolist()
+    norms = read_with_nnsight(subject, start, middle).float().norm(dim=-1).tolist()
     print(f"{start:>20}: {' '.join(f'{value:.0f}' for value in norms)}")
 
 # %% [markdown]
@@ -370,15 +384,16 @@ show(curves(
     list(depth), series, xlabel="layer", ylabel="mean norm", log=True,
     title="Mean norm by layer, with and without the first token",
 ))  # fmt: skip
-print(f"at layer 19: {series['skip 1'][19]:.0f} without the first token, {series['skip 0'][19]:.0f} with it")
+main = subject.main_layer  # two thirds up, where this course steers
+print(f"at layer {main}: {series['skip 1'][main]:.0f} without the first token, {series['skip 0'][main]:.0f} with it")
 
 # %% [markdown]
-# They part a little at first, meet at layers 9 and 10, and part for good at layer 11: a single block makes the first token
-# a giant.
+# In the default model they part a little at first, meet at layers 9 and 10, and part for good at layer 11: a single block
+# makes the first token a giant.
 #
 # The lower curve, averaged over the course's stories instead of one sentence, is the unit in which this course measures
-# steering: `strength=0.25` at layer 19 means a vector a quarter as long as that. With the upper curve as the unit,
-# every push would be many times too hard.
+# steering: `strength=0.25` means a vector a quarter as long as that, at the layer where one steers. With the upper curve
+# as the unit, every push would be many times too hard.
 #
 # ## Logit lens
 #
@@ -390,10 +405,11 @@ print(f"at layer 19: {series['skip 1'][19]:.0f} without the first token, {series
 # {{exercise 1.5}}
 #
 # Write `logit_lens(subject, residual)`: from residuals (token, d_model) to logits (token, vocabulary). For the last
-# layer it must give the model's own logits.
+# layer it must give the model's own logits. (Gemma 2 and 4 squash theirs once more at the very end, which changes no
+# word's place; leave that out.)
 #
 # <details><summary>Hint 1</summary>
-# Two modules: `subject.hf.model.norm` and `subject.hf.lm_head`.
+# Two modules: `subject.final_norm` and `subject.hf.lm_head`.
 # </details>
 # <details><summary>Hint 2</summary>
 # One inside the other, norm first. No softmax: those would be probabilities.
@@ -403,7 +419,7 @@ print(f"at layer 19: {series['skip 1'][19]:.0f} without the first token, {series
 def logit_lens(subject, residual):
     """What the model would say next if these residuals (token, d_model) came from its last layer."""
     ### BEGIN SOLUTION
-    return subject.hf.lm_head(subject.hf.model.norm(residual))
+    return subject.hf.lm_head(subject.final_norm(residual))
     ### END SOLUTION
 
 
@@ -415,17 +431,19 @@ logit_lens = check("1.5", logit_lens, subject)
 
 # %%
 question = "The capital of France is"
-for layer in (0, 10, 20, 22, 24, 26, 27, 28, 29):
+for layer in sorted({subject.layer_at(share) for share in (0, 0.37, 0.7, 0.77, 0.83, 0.9, 0.93, 0.97, 1)}):
     logits = logit_lens(subject, read_with_nnsight(subject, question, layer))[-1]
     best = [subject.tokenizer.decode(i) for i in logits.topk(5).indices]
     print(f"layer {layer:>2}: {best}")
 
 # %%
+from emovec_lite.generation import next_tokens
+
 ranks = {capital: [] for capital in ("Paris", "London", "Berlin", "Rome")}
+answers = next_tokens(subject, list(ranks))  # the token that each begins with
 for layer in range(subject.n_layers):
     logits = logit_lens(subject, read_with_nnsight(subject, question, layer))[-1]
-    for capital, places in ranks.items():
-        answer = subject.tokenizer(" " + capital)["input_ids"][0]
+    for places, answer in zip(ranks.values(), answers):
         places.append(1 + int((logits > logits[answer]).sum()))
 
 show(curves(
@@ -434,7 +452,7 @@ show(curves(
 ))  # fmt: skip
 
 # %% [markdown]
-# From layer 23 on Paris rises, and London rises after it; Berlin and Rome follow only at the very end. So part of the
+# In the default model Paris rises from layer 23 on, and London after it; Berlin and Rome follow at the very end. So part of the
 # rise is not about *this* question: a capital is wanted, and some are named more often than others. What is about it is
 # the distance between Paris and the rest. Below that the lens shows spaces and commas. It reads only
 # what already lies in the *output* directions; a layer may know something and keep it in other ones. What the lens
@@ -447,8 +465,8 @@ show(curves(
 #
 # ```python
 # with subject.nn.trace(text):
-#     subject.nn.model.layers[7].output[:, 4] += vector
-#     logits = subject.nn.lm_head.output.save()
+#     subject.nn.blocks[early].output[:, 4] += vector
+#     logits = subject.nn.output.logits.save()
 # ```
 
 # %% [markdown]
@@ -470,8 +488,8 @@ def add_at(subject, text, layer, position, vector):
     """The logits (token, vocabulary) when `vector` is added to one token's residual after block `layer`."""
     ### BEGIN SOLUTION
     with subject.nn.trace(text):
-        subject.nn.model.layers[layer].output[:, position] += vector
-        logits = subject.nn.lm_head.output.save()
+        subject.nn.blocks[layer].output[:, position] += vector
+        logits = subject.nn.output.logits.save()
     return logits[0]
     ### END SOLUTION
 
@@ -490,16 +508,16 @@ add_at = check("1.6", add_at, subject)
 from emovec_lite import load_or_compute, random_directions
 
 sentence = "She opened the door and saw"
-positions = subject.tokenizer.convert_ids_to_tokens(subject.tokenizer(sentence)["input_ids"])
-afraid = load_or_compute().direction("afraid", layer=19)
+positions = [subject.tokenizer.decode([i]).strip() for i in subject.tokenizer(sentence)["input_ids"]]
+afraid = load_or_compute(subject).direction("afraid", main)
 zeros = torch.zeros(subject.d_model, dtype=subject.dtype, device=subject.device)
-plain = add_at(subject, sentence, 19, 0, zeros)[-1].log_softmax(dim=-1)
+plain = add_at(subject, sentence, main, 0, zeros)[-1].log_softmax(dim=-1)
 
 
 def shift(direction, position):
     """How far one edit moves the predicted distribution: Kullback-Leibler divergence, in nats."""
     vector = (0.5 * direction.residual_norm * direction.vector).to(zeros)
-    edited = add_at(subject, sentence, 19, position, vector)[-1].log_softmax(dim=-1)
+    edited = add_at(subject, sentence, main, position, vector)[-1].log_softmax(dim=-1)
     return (plain.exp() * (plain - edited)).sum().item()
 
 
@@ -509,13 +527,13 @@ from emovec_lite.plots import dots
 own = [shift(afraid, position) for position in range(len(positions))]
 chance = [[shift(d, position) for d in random_directions(afraid, 20)] for position in range(len(positions))]
 show(dots(
-    [token.replace("Ġ", "") for token in positions], {"afraid": own}, null=chance,
-    xlabel="how far the next word's distribution moves (nats)", title="One edit, at one token of layer 19", log=True,
+    positions, {"afraid": own}, null=chance, xlabel="how far the next word's distribution moves (nats)",
+    title=f"One edit, at one token of layer {main}", log=True,
 ))  # fmt: skip
 
 # %% [markdown]
 # At the last token the edit goes straight into the prediction. From the others it has to be fetched by the attention
-# of the ten blocks that remain, and little of it arrives. While the model writes, every new token is the last one in
+# of the blocks that remain (ten in the default model), and little of it arrives. While the model writes, every new token is the last one in
 # its turn; so steering adds its vector at *every* token, as you saw in chapter 00.
 #
 # And look at the grey dots: the emotion vector moves the prediction no further than random directions do. Then is it
@@ -527,7 +545,7 @@ show(dots(
 def gains(direction, position=len(positions) - 1, n=8):
     """The words that an edit raises most, among the 500 likeliest before or after."""
     vector = (0.5 * direction.residual_norm * direction.vector).to(zeros)
-    edited = add_at(subject, sentence, 19, position, vector)[-1].log_softmax(dim=-1)
+    edited = add_at(subject, sentence, main, position, vector)[-1].log_softmax(dim=-1)
     likely = torch.cat([plain.topk(500).indices, edited.topk(500).indices]).unique()
     best = likely[(edited - plain)[likely].topk(n).indices]
     return [subject.tokenizer.decode(i).strip() for i in best]

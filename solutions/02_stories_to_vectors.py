@@ -56,7 +56,8 @@ for story in (corpus.select("relieved")[4], corpus.select("jealous")[7]):
 # To *pool* is to make one vector of many, here by the mean. A *direction* is a vector of which only the way it points
 # counts, not its length.
 #
-# To keep this chapter quick, we work with four emotions, six topics, and layer 14, half-way up.
+# To keep this chapter quick, we work with four emotions, six topics, and one layer, half-way up (in the default model layer
+# 14 of 30).
 
 # %%
 from emovec_lite.stories import Corpus
@@ -65,7 +66,7 @@ four = Corpus("four", tuple(
     story for story in corpus
     if story.emotion in ("happy", "sad", "afraid", "calm") and story.topic in corpus.topics[:6]
 ))  # fmt: skip
-layer, skip = 14, 30
+layer, skip = subject.layer_at(1 / 2), 30
 lengths = [len(subject.tokenizer(text)["input_ids"]) for text in four.texts]
 print(f"{len(four)} stories of {min(lengths)} to {max(lengths)} tokens")
 
@@ -120,8 +121,8 @@ mean_pool = check("2.1", mean_pool)
 #
 # One thing to know. `subject.nn.trace` also takes a *list of texts* and makes the batch itself. It is convenient, and
 # it would hide from you on which side it pads. Make the batch yourself: the tokenizer's result can be given to `trace`
-# as it is, and holds the mask that `mean_pool` wants. And since we want layer 14 only, the fifteen blocks above it need
-# not run: `with subject.nn.trace(batch) as tracer:` gives you a `tracer.stop()` that ends the forward pass where it stands.
+# as it is, and holds the mask that `mean_pool` wants. And since we want one layer only, the blocks above it need not run:
+# `with subject.nn.trace(batch) as tracer:` gives you a `tracer.stop()` that ends the forward pass where it stands.
 
 # %% [markdown]
 # {{exercise 2.2}}
@@ -135,7 +136,7 @@ mean_pool = check("2.1", mean_pool)
 # `mean_pool(residual, batch["attention_mask"].bool(), skip)`.
 # </details>
 # <details><summary>Hint 2</summary>
-# Save `subject.nn.model.layers[layer].output`, which has shape (text, token, d_model): no `[0]` this time. On a GPU,
+# Save `subject.nn.blocks[layer].output`, which has shape (text, token, d_model): no `[0]` this time. On a GPU,
 # residual and mask must be in the same place: `.float().cpu()` on the residual.
 # </details>
 
@@ -146,7 +147,7 @@ def read_stories(subject, texts, layer, skip):
     subject.tokenizer.padding_side = "right"
     batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")
     with subject.nn.trace(batch) as tracer:
-        residual = subject.nn.model.layers[layer].output.save()
+        residual = subject.nn.blocks[layer].output.save()
         tracer.stop()
     return mean_pool(residual.float().cpu(), batch["attention_mask"].bool(), skip)
     ### END SOLUTION
@@ -384,7 +385,7 @@ emotion_vectors = check("2.6", emotion_vectors)
 # ## By hand and by the library
 #
 # `extract` does the same for all layers at once, with bare hooks. It reads our 24 stories and the 60 neutral passages
-# through all 30 blocks, which takes about half a minute.
+# through all the blocks, which takes about half a minute.
 #
 # **Predict:** will the vectors agree exactly, roughly, or in direction only?
 
@@ -416,7 +417,7 @@ def read_wrongly(subject, texts, layer, skip):
     subject.tokenizer.padding_side = "left"
     batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")
     with subject.nn.trace(batch) as tracer:
-        residual = subject.nn.model.layers[layer].output.save()
+        residual = subject.nn.blocks[layer].output.save()
         tracer.stop()
     subject.tokenizer.padding_side = "right"
     return mean_pool(residual.float().cpu(), batch["attention_mask"].bool(), skip)
@@ -459,7 +460,7 @@ from emovec_lite.errors import ArtifactError
 path = Path(tempfile.mkdtemp()) / "four.safetensors"
 extracted.save(path)
 again = EmotionVectors.load(path, subject=subject, corpus=four)
-for key, value in again.provenance.items():
+for key, value in sorted(again.provenance.items()):
     print(f"{key:>15}: {value[:16]}")
 
 # %% [markdown]
@@ -474,18 +475,18 @@ except ArtifactError as error:
 # %% [markdown]
 # ## All 48: would other stories give the same vectors?
 #
-# The vectors for all 48 emotions and all layers come with the course; `load_or_compute()` says whether it loaded or
-# computed them. One question before we trust them. Each emotion has twelve stories. If its vector is about the
+# The default model's vectors for all 48 emotions and all layers come with the course; another's are computed once and
+# kept. `load_or_compute` says which it is. One question before we trust them. Each emotion has twelve stories. If its vector is about the
 # *emotion*, then six of them and the other six, on other topics, should give vectors that are more alike than those of
 # different emotions. If it is about those particular stories, they will not.
 #
 # So: build all vectors from six topics, build them again from the other six, and see whether, of the 48 vectors of the
 # other half, the most similar one is the same emotion's. The control is the same with **token embeddings**, which know the words but not the text.
 #
-# **Predict** for how many of the 48 emotions it is (by luck it would be one), at layer 14 and at the embeddings.
+# **Predict** for how many of the 48 emotions it is (by luck it would be one), at our layer and at the embeddings.
 
 # %%
-vectors = load_or_compute()
+vectors = load_or_compute(subject)
 first = [story.topic in corpus.topics[:6] for story in corpus]
 halves = [[i for i, here in enumerate(first) if here == half] for half in (True, False)]
 

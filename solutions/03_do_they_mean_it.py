@@ -31,14 +31,15 @@ from emovec_lite import load_corpus, load_or_compute, show
 from emovec_lite.course import check, progress, quiz
 from emovec_lite.plots import curves, dots
 
-corpus, vectors = load_corpus(), load_or_compute()
+corpus, vectors = load_corpus(), load_or_compute(subject)
 labels, topics = corpus.labels, [story.topic for story in corpus]
-layer = 19  # two thirds up: the depth that Sofroniew et al. 2026 work with, chosen before we look
+layer = subject.main_layer  # two thirds up: the depth that Sofroniew et al. 2026 work with, chosen before we look
 stories = vectors.stories.at(layer)
 print(stories.shape)
 
 # %% [markdown]
-# The pooled residuals of all 576 stories at layer 19 come with the course, so nothing needs to be read again.
+# The pooled residuals of all 576 stories at that layer (in the default model layer 19 of 30) are kept beside the vectors, so
+# nothing needs to be read again.
 #
 # ## Test 1: name the emotion of a story
 #
@@ -151,11 +152,12 @@ def word_counts(train, labels, new):
     return make_pipeline(CountVectorizer(), MultinomialNB()).fit(train, labels).predict(new).tolist()
 
 
+here = f"layer {layer}"
 scores = {
     "chance": 1 / len(corpus.emotions),
     "word counts": accuracy(held_out(word_counts, corpus.texts, labels, topics)),
     "embeddings": accuracy(held_out(nearest, vectors.stories.embed, labels, topics)),
-    "layer 19": accuracy(held_out(nearest, stories, labels, topics)),
+    here: accuracy(held_out(nearest, stories, labels, topics)),
 }
 print({name: round(score, 3) for name, score in scores.items()})
 
@@ -176,7 +178,7 @@ show(curves(
 ))  # fmt: skip
 
 # %% [markdown]
-# It does matter: half-way up it is best, and towards the end it falls. Layer 19 was fixed beforehand, so we keep it.
+# It does matter: half-way up it is best, and towards the end it falls. Our layer was fixed beforehand, so we keep it.
 #
 # ## Could it be luck?
 #
@@ -245,8 +247,8 @@ null = []
 for seed in range(20):
     shuffled = shuffle_within(labels, topics, seed)
     null.append(accuracy(held_out(nearest, stories, shuffled, topics), shuffled))
-print(f"shuffled: {min(null):.3f} to {max(null):.3f}; observed {scores['layer 19']:.3f}")
-print(f"p = {p_value(scores['layer 19'], null):.3f}")
+print(f"shuffled: {min(null):.3f} to {max(null):.3f}; observed {scores[here]:.3f}")
+print(f"p = {p_value(scores[here], null):.3f}")
 
 # %% [markdown]
 # The p-value is as small as 20 shuffles allow, and not smaller.
@@ -262,7 +264,7 @@ from emovec_lite.evaluation import held_out as library_held_out
 
 result = library_held_out(stories.numpy(), corpus)
 rival = library_held_out(vectors.stories.embed.numpy(), corpus, shuffles=0)
-for name, one in (("layer 19", result), ("embeddings", rival)):
+for name, one in ((here, result), ("embeddings", rival)):
     low, high = one.interval
     print(f"{name:>10}, whitened: {one.accuracy:.3f}, 95 % interval {low:.3f} to {high:.3f} (topics drawn anew)")
 print(f"shuffled labels reach {max(result.shuffled):.3f}; p = {result.p:.4f} with {len(result.shuffled)} shuffles")
@@ -270,8 +272,8 @@ plain = np.array([story.register == "plain" for story in corpus])
 print(f"on plain topics {result.right[plain].mean():.2f}, on oblique ones {result.right[~plain].mean():.2f}")
 
 # %% [markdown]
-# It helps much. The rival gets the same help, as it must: whitened embeddings are as good as layer 19 without, and layer
-# 19 with it is nearly twice as good as they are. (How much to whiten was fixed on an earlier draft of this corpus.)
+# It helps much. The rival gets the same help, as it must: whitened embeddings are as good as our layer without, and our
+# layer with it is nearly twice as good as they are. (How much to whiten was fixed on an earlier draft of this corpus.)
 #
 # The interval is wide. It is drawn over *topics*, of which there are twelve; the 576 stories are not 576 independent
 # observations. And the last line shows why it is so wide: there are two kinds of topic.
@@ -295,7 +297,7 @@ def across(classify, items, source, target):
 
 
 ways = {"word counts": (word_counts, corpus.texts), "embeddings": (nearest, vectors.stories.embed),
-        "layer 19": (nearest, stories)}  # fmt: skip
+        here: (nearest, stories)}  # fmt: skip
 directions = [("plain", "oblique"), ("oblique", "plain")]
 table = {name: [across(*way, *pair) for pair in directions] for name, way in ways.items()}
 show(dots(
@@ -322,7 +324,7 @@ show(dots(
 # vector may come in another precision than the model's.
 #
 # <details><summary>Hint 1</summary>
-# As in exercise 1.5: `subject.hf.model.norm`, then `subject.hf.lm_head`. Here for a single vector. It must be where the
+# As in exercise 1.5: `subject.final_norm`, then `subject.hf.lm_head`. Here for a single vector. It must be where the
 # model is, and of its kind: `vector.to(subject.device, subject.dtype)`.
 # </details>
 # <details><summary>Hint 2</summary>
@@ -334,7 +336,7 @@ def lens(subject, vector, k):
     """The k tokens that a direction makes likeliest, the likeliest first: a list of strings."""
     ### BEGIN SOLUTION
     residual = vector.to(subject.device, subject.dtype)
-    logits = subject.hf.lm_head(subject.hf.model.norm(residual))
+    logits = subject.hf.lm_head(subject.final_norm(residual))
     return [subject.tokenizer.decode([i]) for i in logits.topk(k).indices.tolist()]
     ### END SOLUTION
 
@@ -342,12 +344,15 @@ def lens(subject, vector, k):
 lens = check("3.5", lens, subject)
 
 # %% [markdown]
+# We take directions nearer to the end, where the model turns to words: from five sixths up, in the default model layer 24.
+#
 # **Predict:** for which of these will you recognise the emotion? A random direction is among them, at the end.
 
 # %%
 from emovec_lite import random_directions
 
-shown = [vectors.direction(name, 24) for name in ("afraid", "angry", "happy", "lonely", "proud", "sleepy")]
+late = subject.layer_at(5 / 6)
+shown = [vectors.direction(name, late) for name in ("afraid", "angry", "happy", "lonely", "proud", "sleepy")]
 for direction in [*shown, *random_directions(shown[0], 1)]:
     print(f"{direction.name:>9}: {' | '.join(token.strip() for token in lens(subject, direction.vector, 9))}")
 
@@ -358,12 +363,13 @@ for direction in [*shown, *random_directions(shown[0], 1)]:
 # own direction than by the median of the other 47?
 
 # %%
-head, norm = subject.hf.lm_head, subject.hf.model.norm
-own_ids = [subject.tokenizer(" " + emotion)["input_ids"][0] for emotion in corpus.emotions]
-for place in (14, 19, 24, 28):
+from emovec_lite.generation import next_tokens
+
+own_ids = next_tokens(subject, corpus.emotions)  # the token that each begins with
+for place in sorted({subject.layer_at(share) for share in (1 / 2, 2 / 3, 5 / 6, 0.97)}):
     directions = vectors.at(place).to(subject.device, subject.dtype)
     with torch.inference_mode():
-        logits = head(norm(directions))[:, own_ids].float()
+        logits = subject.hf.lm_head(subject.final_norm(directions))[:, own_ids].float()
     above = logits > logits.median(dim=0).values  # (direction, word)
     order = random.Random(0)
     mixed = [above[order.sample(range(len(own_ids)), len(own_ids)), range(len(own_ids))].sum().item() for _ in range(999)]
@@ -417,7 +423,7 @@ def implied_ranks(messages, vectors, right):
 implied_ranks = check("3.6", implied_ranks)
 
 # %% [markdown]
-# **Predict** the mean rank at layer 19. By luck it is 24.5. And in which layers will it be lowest: half-way up, where
+# **Predict** the mean rank at our layer. By luck it is 24.5. And in which layers will it be lowest: half-way up, where
 # the stories were told apart best, or near the end, where the model decides what to say?
 
 # %%
@@ -442,7 +448,7 @@ for place in (layer, best):
 print(f"p = {centred.p:.4f}, for the best of all {len(depth)} layers")
 
 # %% [markdown]
-# Layer 19 was chosen beforehand. The best layer was chosen *after* looking, and the p-value pays for it: in every
+# Our layer was chosen beforehand. The best layer was chosen *after* looking, and the p-value pays for it: in every
 # permutation the best of all layers is taken as well. Chapter 04 is about this.
 #
 # A splendid result? One rival has not been asked yet.
@@ -457,7 +463,7 @@ print(f"word counts: mean rank {rank.float().mean():.1f}, first {int((rank == 1)
       f"in the first three {int((rank <= 3).sum())} of 48")  # fmt: skip
 
 # %% [markdown]
-# Word counts do as well as the best of all layers, and far better than layer 19. The permutation was right that it is
+# Word counts do as well as the best of all layers, and far better than our layer. The permutation was right that it is
 # not luck, and yet this test does **not** show that the vectors hold more than words: these messages say too plainly what
 # they imply. What it does show is that the emotion can be read at a token *after* the message. And it shows what
 # centring does: without subtracting the mean over messages, the same vectors with the same data look as if they knew
@@ -470,7 +476,7 @@ print(f"word counts: mean rank {rank.float().mean():.1f}, first {int((rank == 1)
 # +1 if the projection rises at every step, -1 if it falls at every step. Activations change smoothly with the number, so
 # a random direction often looks perfect on six points; **only the sign counts**, and how many signs are right.
 #
-# **Predict** how many of the signs are right at layer 19, and how many a random direction gets right.
+# **Predict** how many of the signs are right at our layer, and how many a random direction gets right.
 
 # %%
 from emovec_lite.evaluation import graded
@@ -490,7 +496,7 @@ print(f"share of random correlations that are perfect, +1 or -1: {share:.3f}")
 # figure, and it would mean nothing, for other messages go the other way just as neatly. That is what the grey
 # control is for: not to spoil a result, but to tell a result from a story.
 #
-# (We do not try other layers until it works: layer 19 was fixed beforehand, and each further try would have to be paid for.)
+# (We do not try other layers until it works: ours was fixed beforehand, and each further try would have to be paid for.)
 #
 # Is a model of this size too small to tell 1 from 60000 pounds, or is our readout too coarse? From here we cannot say.
 # Sofroniew et al. 2026 report that graded messages work in Claude Sonnet 4.5. With a GPU, `EMOVEC_MODEL` names a

@@ -30,9 +30,9 @@ from emovec_lite import load_or_compute, ratings, show
 from emovec_lite.course import check, progress, quiz
 from emovec_lite.plots import circumplex, cosine_map, dots
 
-vectors = load_or_compute()
+vectors = load_or_compute(subject)
 names = list(vectors.emotions)
-layer = 19  # chosen before we look, as in chapter 03
+layer = subject.main_layer  # chosen before we look, as in chapter 03
 matrix = vectors.at(layer).double().numpy()
 print(matrix.shape)
 
@@ -188,7 +188,7 @@ def best_component(scores, ratings):
 best_component = check("4.3", best_component)
 
 # %% [markdown]
-# **Predict:** which component of layer 19 is valence, and how well does it follow people's ratings? (The paper on Claude
+# **Predict:** which component of our layer is valence, and how well does it follow people's ratings? (The paper on Claude
 # Sonnet 4.5 found PC1, with .81.)
 
 # %%
@@ -204,8 +204,8 @@ print(f"best: PC{number}, |r| = {r:.2f}.  PC1: |r| = {first:.2f}")
 #
 # ## Predict the one you left out
 #
-# Fit a direction to the ratings and correlate what it says with what people say? With 48 points in 576 dimensions there
-# are many directions that fit perfectly, even if the ratings are shuffled. **Ridge regression** is a linear fit that keeps
+# Fit a direction to the ratings and correlate what it says with what people say? With 48 points in hundreds of dimensions
+# there are many directions that fit perfectly, even if the ratings are shuffled. **Ridge regression** is a linear fit that keeps
 # its weights small; a *penalty* says how small. It picks one of the many. But how good that one is can be seen only on
 # an emotion that it has not used: leave one out, fit on the other 47, predict the one; and do it for each.
 
@@ -269,7 +269,7 @@ print("furthest off:", ", ".join(f"{names[i]} ({valence[i]:.1f}, predicted {pred
 # One doubt remains. When *anxious* is left out, *nervous* and *worried* are not. So leave out whole **families** of
 # near-synonyms.
 #
-# **Predict** what is left, at layer 19 and at the token embeddings.
+# **Predict** what is left, at our layer and at the token embeddings.
 
 # %%
 from sklearn.linear_model import Ridge
@@ -344,8 +344,8 @@ show(circumplex(vectors, layer))
 # %% [markdown]
 # ## How good is good?
 #
-# We took the best of five components. Had we looked at all 30 layers, we would have taken the best of 150 numbers, and
-# the best of 150 is large even if there is nothing. The honest question: **how large is the best of 150 when the ratings are
+# We took the best of five components. Had we looked at all layers, 30 in the default model, we would have taken the best of
+# 150 numbers, and the best of 150 is large even if there is nothing. The honest question: **how large is the best of 150 when the ratings are
 # shuffled?**
 
 # %% [markdown]
@@ -381,7 +381,7 @@ max_null = check("4.6", max_null)
 
 # %% [markdown]
 # **Predict** the 95th percentile of three nulls: one component of one layer; the best of five components; the best of five
-# components in 30 layers.
+# components in all layers.
 
 # %%
 everything = np.stack([
@@ -390,8 +390,8 @@ everything = np.stack([
 rng = np.random.default_rng(0)
 orders = np.stack([rng.permutation(len(names)) for _ in range(1000)])
 looked_at = {
-    "PC1, layer 19": everything[[layer], :1],
-    "best PC, layer 19": everything[[layer]],
+    f"PC1, layer {layer}": everything[[layer], :1],
+    f"best PC, layer {layer}": everything[[layer]],
     "best PC, any layer": everything,
 }
 for what, part in looked_at.items():
@@ -438,7 +438,7 @@ from emovec_lite.widgets import layer_explorer
 layer_explorer(vectors, layer)
 
 # %% [markdown]
-# Where no widget runs, here is layer 0, to compare with layer 19 above.
+# Where no widget runs, here is layer 0, to compare with our layer above.
 
 # %%
 show(circumplex(vectors, 0))

@@ -34,8 +34,8 @@ from emovec_lite.course import check, progress, quiz
 from emovec_lite.geometry import align, best_pc_r, compare, ridge_r
 from emovec_lite.plots import curves, dots, layer_curve, layer_map
 
-corpus, vectors = load_corpus(), load_or_compute()
-names, layer = list(vectors.emotions), 19
+corpus, vectors = load_corpus(), load_or_compute(subject)
+names, layer = list(vectors.emotions), subject.main_layer  # two thirds up: in the default model layer 19
 
 # %% [markdown]
 # ## Valence by depth
@@ -108,11 +108,11 @@ show(curves(
 ))  # fmt: skip
 
 # %% [markdown]
-# With ten components valence is on one of them in the early layers, too, and the dip at layer 20 is gone: there it lies on
-# the sixth. "Valence arises half-way up" was a story about the number five. Had you followed PC1 only, what would you
+# With ten components valence is on one of them in the early layers, too, and the default model's dip at layer 20 is gone:
+# there it lies on the sixth. "Valence arises half-way up" was a story about the number five. Had you followed PC1 only, what would you
 # have written?
 #
-# Is the rise of the ridge axis from the embeddings to layer 19 (chosen beforehand) more than an accident of these 48
+# Is the rise of the ridge axis from the embeddings to our layer (chosen beforehand) more than an accident of these 48
 # emotions? Draw the emotions anew, many times.
 
 # %%
@@ -216,7 +216,7 @@ def cka(a, b):
 cka = check("5.3", cka)
 
 # %% [markdown]
-# **Predict** the CKA of our layer-19 vectors with **random numbers** of the same shape. And the RSA?
+# **Predict** the CKA of our layer's vectors with **random numbers** of the same shape. And the RSA?
 
 # %%
 from emovec_lite.geometry import linear_cka
@@ -225,8 +225,9 @@ here = vectors.at(layer).double().numpy()
 noise = np.random.default_rng(0).normal(size=here.shape)
 print(f"with noise:    CKA {cka(here, noise):.2f}, RSA {rsa(here, noise):.2f}, "
       f"debiased CKA {linear_cka(here, noise):.2f}")  # fmt: skip
-above = vectors.at(layer + 5).double().numpy()
-print(f"with layer 24: CKA {cka(here, above):.2f}, RSA {rsa(here, above):.2f}, "
+later = subject.layer_at(5 / 6)
+above = vectors.at(later).double().numpy()
+print(f"with layer {later}: CKA {cka(here, above):.2f}, RSA {rsa(here, above):.2f}, "
       f"debiased CKA {linear_cka(here, above):.2f}")  # fmt: skip
 
 # %% [markdown]
@@ -236,17 +237,18 @@ print(f"with layer 24: CKA {cka(here, above):.2f}, RSA {rsa(here, above):.2f}, "
 #
 # ## Whose stories?
 #
-# Our stories were written for this course. In the paper the model writes its own. So we let SmolLM2 write 288 stories, six
-# for each emotion, with the instruction never to use the word; extracted vectors from them; and shipped both.
+# Our stories were written for this course. In the paper the model writes its own. So we let the default model, SmolLM2, write
+# 288 stories, six for each emotion, with the instruction never to use the word; extracted vectors from them; and shipped
+# both. (Another model reads these same stories, which are then not its own; the vectors are made from its reading.)
 
 # %%
 own_corpus = load_corpus("own")
-own = load_or_compute(own_corpus)
+own = load_or_compute(subject, own_corpus)
 for story in (own_corpus.select("lonely")[1], own_corpus.select("proud")[3]):
     print(f"[{story.emotion}] {story.text[:330]} ...\n")
 
 # %% [markdown]
-# **Predict** the RSA between the two sets of vectors, at layer 19. (Neighbouring layers come near 1.)
+# **Predict** the RSA between the two sets of vectors, at our layer. (Neighbouring layers come near 1.)
 
 # %%
 theirs = own.at(layer).double().numpy()
@@ -332,7 +334,8 @@ print(f"own stories, ridge valence: r = {ridge_r(theirs, own.emotions, 'valence'
 
 # %%
 from emovec_lite.stories import faults, leaks
-from emovec_lite.vectors import centred_means, project_out
+from emovec_lite.extraction import centred_means
+from emovec_lite.vectors import project_out
 
 for what, share in faults(own_corpus).items():
     print(f"{share:.0%} {what}")
@@ -399,7 +402,7 @@ show(dots(
 
 # %%
 from emovec_lite.stories import balanced, confounded
-from emovec_lite.vectors import subset_vectors
+from emovec_lite.extraction import subset_vectors
 
 
 def made_of(choose, seed):
@@ -420,9 +423,9 @@ for i, what in enumerate(("ridge valence", "best PC, valence", "RSA with all (it
 # **Few** does most of the damage: with two stories for each emotion, valence drops far, entangled or not, and hangs on which
 # topics were drawn. *Entangled* takes a little more. We expected a larger difference, and the twenty draws overlap widely.
 #
-# ## What the paper reports, and what this model bears out
+# ## What the paper reports, and what the default model bears out
 #
-# | | arXiv 2606.26987 | this model and recipe |
+# | | arXiv 2606.26987 | the default model and our recipe |
 # |---|---|---|
 # | PC1 is valence | yes: about .76 in Apertus-8B, .83 in Gemma-4-E4B, at the best layer | no: PC1 is low in every layer |
 # | valence is absent in early layers | yes, in Apertus-8B, by PC1 | by five components yes; by ten, and by ridge, no |

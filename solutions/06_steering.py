@@ -34,8 +34,7 @@ import torch
 from emovec_lite import generate, load_or_compute, random_directions, show, steer
 from emovec_lite.course import check, progress, quiz
 
-vectors = load_or_compute()
-layer = round(2 * subject.n_layers / 3) - 1
+vectors, layer = load_or_compute(subject), subject.main_layer
 prompt = "The bus broke down, and she"
 afraid, happy = vectors.direction("afraid", layer), vectors.direction("happy", layer)
 print(f"layer {layer} of {subject.n_layers}; a residual there is {afraid.residual_norm:.0f} long on average")
@@ -110,7 +109,7 @@ vector = push(afraid, 0.3).to(subject.device, subject.dtype)
 
 
 def add_once(tracer):
-    subject.nn.model.layers[layer].output[:] += vector
+    subject.nn.blocks[layer].output[:] += vector
 
 
 print("unsteered:", written_by(lambda tracer: None))
@@ -141,7 +140,7 @@ print("one step: ", written_by(add_once))
 # The cell above, with a loop around the edit. Ask for exactly `steps` tokens: `max_new_tokens` and `min_new_tokens`.
 # </details>
 # <details><summary>Hint 2</summary>
-# `for _ in tracer.iter[:steps]: subject.nn.model.layers[layer].output[:] += vector`, and after the loop, still inside
+# `for _ in tracer.iter[:steps]: subject.nn.blocks[layer].output[:] += vector`, and after the loop, still inside
 # the `with`, `ids = tracer.result.save()`. The new ones are the last `steps` of `ids[0]`.
 # </details>
 
@@ -151,7 +150,7 @@ def generate_steered(subject, prompt, layer, vector, steps):
     ### BEGIN SOLUTION
     with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
         for _ in tracer.iter[:steps]:
-            subject.nn.model.layers[layer].output[:] += vector
+            subject.nn.blocks[layer].output[:] += vector
         ids = tracer.result.save()
     return ids[0, -steps:].tolist()
     ### END SOLUTION
@@ -400,7 +399,7 @@ for direction in (happy, vectors.direction("calm", layer), random_directions(hap
 # %%
 from emovec_lite import dose_response
 
-judged_at = min(layer + 5, subject.n_layers - 1)
+judged_at = subject.layer_at(5 / 6)
 measures = ["odds", "projection", "lexicon", "perplexity", "distinct", "repeated"]
 table = dose_response(subject, vectors, {"emotion": [happy, afraid]}, (-0.25, 0.1, 0.25, 0.4), judged_at)
 print(table.groupby(["direction", "strength"], sort=False)[measures].mean().round(2).to_string())
@@ -415,7 +414,7 @@ show(dose_panels(table, "lexicon", ylabel="VADER, −1 to 1", title="Eight texts
 # enough, and there is no control yet. So we ran the same function once for longer, on the default model: 24 texts for
 # each dot, six emotions, and at **every** strength three kinds of control: 20 random directions, 5 from shuffled
 # labels, and the **mean of all stories**, which the recipe takes off. The table comes with the course (`python -m
-# emovec_lite.steering` makes it again).
+# emovec_lite.steering` makes it again) and stays the default model's, whichever one you have loaded.
 #
 # **Predict:** which of the six emotions will leave the cloud of controls? Will *sad*?
 
@@ -427,7 +426,7 @@ print(len(doses), "texts;", ", ".join(f"{n} {kind}" for kind, n in doses.groupby
 show(dose_panels(doses, "lexicon", ylabel="VADER, −1 to 1", title="Valence of what is written, by a lexicon"))
 
 # %%
-show(dose_panels(doses, "projection", ylabel="predicted valence", title="Valence as the model reads it, at layer 24"))
+show(dose_panels(doses, "projection", ylabel="predicted valence", title="Valence as the model reads it, five sixths up"))
 
 # %%
 show(dose_panels(doses, "perplexity", ylabel="perplexity", title="What it costs"))
@@ -493,7 +492,7 @@ for name, side in sides.items():
 # not even between the layers of one model. `calibrate` looks for it: for each layer the largest strength at which one
 # neutral passage is at most half again as perplexing to the *steered* model (`bound=1.5`; another price than the one
 # above, and quicker to measure); and then how far the texts written at that strength have moved towards the emotion
-# when they are read again without steering, at layer 19.
+# when they are read again without steering, at the layer of this course.
 #
 # **Predict:** early, middle or late?
 
@@ -730,12 +729,14 @@ for direction, strength in ((happy, 0.0), (happy, 0.2), (afraid, 0.2), (random_d
 # deny them: training, too, makes some text likely. What these four answers show is that a direction made from stories
 # can reach the words of an answer.
 #
-# ## On a larger model
+# ## On another model
 #
-# Every cell that runs the model does so on a larger tier by one name: set `EMOVEC_MODEL` before the first cell, for
-# example `EMOVEC_MODEL=qwen3-1.7b` on a GPU with the internet within reach. The vectors are then extracted anew from
-# the 576 stories. The long table of doses stays the default model's, and so do the numbers in the text. The exercises
-# that name `subject.nn.model.layers` fit all models built like Llama: Qwen, Mistral, Gemma 3, Apertus.
+# All chapters run on another model by one name: set `EMOVEC_MODEL` before the first cell, for example to `gemma-3-270m`
+# on a laptop, or to `qwen3-1.7b` on a GPU with the internet within reach. A hub's id or a folder will do, too. The first
+# chapter then reads the 576 stories, and chapter 05 the 288 that the default model wrote; the vectors are kept for all
+# chapters. The first cell says what is loaded and whether the memory will do. Layers follow by themselves, at the same
+# share of the depth. What stays the default model's are the long table of doses, and what the text says of numbers and
+# outputs: with another model it is a prediction, and you can see where it fails.
 #
 # ## Take away
 #

@@ -118,7 +118,7 @@ def tiny(tokenizer):
     def make(architecture="llama"):
         torch.manual_seed(0)
         hf = AutoModelForCausalLM.from_config(_config(architecture)).eval().requires_grad_(False)
-        spec = ModelSpec(f"tiny-{architecture}", "", "", "0.1M", 4, 0.1, 0.0)
+        spec = ModelSpec(f"tiny-{architecture}", parameters=10**5, layers=4)
         return Subject(spec, hf, tokenizer, "tiny")
 
     return make

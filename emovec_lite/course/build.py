@@ -21,6 +21,7 @@ from emovec_lite.course.instructor import guide
 from emovec_lite.course.outline import CHAPTERS, Chapter, address, repository, select
 from emovec_lite.errors import EmovecError
 from emovec_lite.models import MODELS
+from emovec_lite.models.memory import memory_gb
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -220,10 +221,14 @@ def _readme_table(root: Path) -> str:
 
 
 def _tier_table() -> str:
-    lines = ["| `EMOVEC_MODEL` | parameters | layers | download | memory | licence |", "|---|---|---|---|---|---|"]
+    names = ("`EMOVEC_MODEL`", "parameters", "layers", "download", "CPU", "GPU", "GPU, 4 bits", "licence")
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for m in MODELS.values():
         download = f"{m.download_gb:g} GB" + ("" if m.wheels else ", from the hub")
-        lines.append(f"| `{m.name}` | {m.parameters} | {m.layers} | {download} | {m.ram_gb:g} GB | {m.licence} |")
+        half = "float32" if m.parameters < 1e9 else "bfloat16"
+        memory = [memory_gb(m, "float32"), memory_gb(m, half, "cuda"), memory_gb(m, half, "cuda", 4)]
+        row = [f"`{m.name}`", m.size, str(m.layers), download, *(f"{gb:.1f} GB" for gb in memory), m.licence]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -18,9 +18,9 @@ from timing import timed
 
 from emovec_lite.activations import SKIP, length_batches, mean_activations, pad_right, reading, tokenize
 from emovec_lite.environment import peak_memory_gb
+from emovec_lite.extraction import centred_means
 from emovec_lite.models import load_model
 from emovec_lite.stories import load_corpus
-from emovec_lite.vectors import centred_means
 
 ROUNDS = 2
 

@@ -13,10 +13,10 @@ import statistics
 import torch
 from timing import timed
 
+from emovec_lite.extraction import load_or_compute
 from emovec_lite.generation import stream
-from emovec_lite.models import load_model
+from emovec_lite.models import DEFAULT_MODEL, load_model
 from emovec_lite.steering import steer
-from emovec_lite.vectors import load_or_compute
 
 ROUNDS = 7
 PROMPT = "The bus broke down, and she"
@@ -43,7 +43,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=64)
     tokens = parser.parse_args().tokens
     subject = load_model()
-    direction, strength = load_or_compute().direction("afraid", 19), 0.25
+    direction, strength = load_or_compute(DEFAULT_MODEL).direction("afraid", 19), 0.25
     patch = (strength * direction.residual_norm * direction.vector).to(subject.device, subject.dtype)
     ids = torch.tensor(subject.tokenizer([PROMPT])["input_ids"], device=subject.device)
 

@@ -18,7 +18,8 @@ SETUP = """from emovec_lite import load_or_compute
 from emovec_lite import widgets
 from emovec_lite.course.quizzes import quiz
 from emovec_lite.models import load_model
-subject, vectors = load_model(), load_or_compute()"""
+subject = load_model()
+vectors = load_or_compute(subject)"""
 CELLS = [
     SETUP,
     "widgets.layer_explorer(vectors, 19)",

@@ -10,19 +10,13 @@ import torch
 from emovec_lite import steering
 from emovec_lite.activations import mean_activations, prompt_activations, reading, token_activations
 from emovec_lite.evaluation import held_out, logit_lens
+from emovec_lite.extraction import centred_means, load_or_compute, neutral_components, shipped_path
 from emovec_lite.generation import generate, perplexity
 from emovec_lite.geometry import align, bootstrap, ridge_r
-from emovec_lite.models import MODELS, cached, load_model
+from emovec_lite.models import DEFAULT_MODEL, MODELS, cached, load_model
 from emovec_lite.steering import steer
-from emovec_lite.stories import load_corpus, load_neutral
-from emovec_lite.vectors import (
-    DATA,
-    EmotionVectors,
-    centred_means,
-    load_or_compute,
-    neutral_components,
-    shipped_path,
-)
+from emovec_lite.stories import DATA, load_corpus, load_neutral
+from emovec_lite.vectors import EmotionVectors
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +107,7 @@ def test_shipped_neutral_components_are_those_of_the_neutral_passages(subject, v
 
 
 def test_shipped_vectors_load_at_once_without_the_model(vectors, capsys):
-    loaded = load_or_compute()
+    loaded = load_or_compute(DEFAULT_MODEL)
     assert "Loaded shipped vectors" in capsys.readouterr().err
     assert torch.equal(loaded.means, vectors.means)
 

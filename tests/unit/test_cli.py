@@ -8,8 +8,8 @@ from inspect import unwrap
 import pytest
 
 from emovec_lite import cli, environment
+from emovec_lite import extraction as v
 from emovec_lite import models as m
-from emovec_lite import vectors as v
 from emovec_lite.geometry import align
 from emovec_lite.norms import glasgow
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -207,18 +208,67 @@ def test_run_executes_solutions_in_this_process_and_counts_their_checks(root, mo
     assert cli.main(["run"]) == 130
 
 
-def test_lab_opens_the_chapters_with_the_model_at_hand(root, monkeypatch, capsys):
-    called = []
-    monkeypatch.setattr("emovec_lite.models.fetch", lambda: called.append("fetch"))
-    monkeypatch.setattr("subprocess.call", lambda command: called.append(command) or 0)
+@pytest.fixture
+def lab(root, monkeypatch):
+    """Runs `emovec lab`, and gives the options that JupyterLab would be started with."""
+    monkeypatch.setattr("emovec_lite.models.fetch", lambda: None)
     monkeypatch.setattr(outline, "CHAPTERS", {"00": SimpleNamespace(name="00_first")})
-    assert cli.main(["lab"]) == 0
-    assert called[0] == "fetch" and called[1][1:3] == ["-m", "jupyterlab"]
-    assert f"--ServerApp.root_dir={root}" in called[1]
-    assert "--LabApp.default_url=/lab/tree/chapters/00_first.ipynb" in called[1]
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+
+    def run_lab(*argv):
+        called = []
+        with monkeypatch.context() as patch:
+            patch.setattr("subprocess.call", lambda command: called.append(command) or 0)
+            assert cli.main(["lab", *argv]) == 0
+        assert called[0][:3] == [sys.executable, "-m", "jupyterlab"]
+        return called[0][3:]
+
+    return run_lab
+
+
+def test_lab_opens_the_chapters_with_the_model_at_hand(lab, root, monkeypatch, capsys):
+    fetched = []
+    monkeypatch.setattr("emovec_lite.models.fetch", lambda: fetched.append(True))
+    assert lab() == [f"--ServerApp.root_dir={root}", "--LabApp.default_url=/lab/tree/chapters/00_first.ipynb"]
+    assert fetched
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["lab"]) == 1
     assert "emovec-lite[lab]" in capsys.readouterr().err
+
+
+REMOTE = ["--no-browser", "--ip", "0.0.0.0", "--port=9999"]
+
+
+def test_lab_passes_options_on_to_jupyterlab(lab, monkeypatch):
+    own = lab()
+    assert lab(*REMOTE) == lab("--", *REMOTE) == [*own, *REMOTE]
+    assert lab("--version") == [*own, "--version"]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert lab(*REMOTE) == [*own, "--allow-root", *REMOTE]
+    assert lab("--ServerApp.allow_root=False") == [*own, "--ServerApp.allow_root=False"]
+
+
+@pytest.mark.parametrize("given, folder, page", [
+    ([], "repository", "/lab/tree/chapters/00_first.ipynb"),
+    (["--ServerApp.root_dir=FOLDER"], "FOLDER", None),
+    (["--notebook-dir", "FOLDER"], "FOLDER", None),
+    (["--LabApp.default_url=/lab/tree/README.md"], "repository", "/lab/tree/README.md"),
+])  # fmt: skip
+def test_jupyter_understands_what_lab_gives_it_and_the_callers_options_win(lab, tmp_path, given, folder, page):
+    """Jupyter's own reader: of an option that it gets twice it makes an error, or a list that nobody can use."""
+    from jupyter_server.serverapp import ServerApp
+
+    jupyter = ServerApp()
+    jupyter.parse_command_line(lab(*(part.replace("FOLDER", str(tmp_path)) for part in given), *REMOTE))
+    assert jupyter.root_dir == str(tmp_path if folder == "FOLDER" else tmp_path / folder)
+    assert jupyter.config.LabApp.get("default_url") == page
+    assert (jupyter.ip, jupyter.port, jupyter.open_browser) == ("0.0.0.0", 9999, False)
+
+
+def test_other_commands_refuse_options_that_they_do_not_have(capsys):
+    with pytest.raises(SystemExit) as error:
+        cli.main(["doctor", "--no-browser"])
+    assert error.value.code == 2 and "unrecognized arguments: --no-browser" in capsys.readouterr().err
 
 
 # --- Declarations ------------------------------------------------------------------------------------------------
@@ -328,8 +378,76 @@ def test_a_damaged_progress_file_is_as_none_at_all(content):
     assert "1.1" in records.done()
 
 
+@pytest.mark.parametrize("start", ["[", "\ufeff["])
+def test_progress_saved_by_an_editor_with_a_byte_order_mark_is_read(start):
+    path = records.progress_file()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(f'{start}\r\n "1.1"\r\n]\r\n'.encode())
+    assert records.done() == {"1.1"}
+    records.record("1.2")
+    assert records.done() == {"1.1", "1.2"}
+
+
+def test_a_tilde_in_emovec_progress_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("EMOVEC_PROGRESS", "~/mine/progress.json")
+    records.record("1.1")
+    assert json.loads((tmp_path / "mine" / "progress.json").read_text()) == ["1.1"]
+
+
+def test_by_default_progress_is_kept_where_results_are(tmp_path, monkeypatch):
+    monkeypatch.delenv("EMOVEC_PROGRESS")
+    monkeypatch.setattr("emovec_lite.models.results_folder", lambda: tmp_path / "own")
+    assert records.progress_file() == tmp_path / "own" / "progress.json"
+
+
 def test_progress_that_cannot_be_kept_is_said_and_stops_nothing(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EMOVEC_PROGRESS", str(tmp_path / "file" / "progress.json"))
     records.record("1.1")
-    assert "Progress was not kept" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "Progress was not kept" in said.out and "Set EMOVEC_PROGRESS" in said.out and not said.err
+
+
+def test_progress_that_cannot_be_read_is_not_written_over(monkeypatch, capsys):
+    """As on a network drive that is away for a moment: what is there stays there."""
+    records.record("1.1")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(records.progress_file()), "read_text", refusing)
+        assert records.done() == set()
+        records.record("1.2")
+        assert "Progress was not kept ([Errno 5]" in capsys.readouterr().out
+    assert records.done() == {"1.1"}
+
+
+def refusing(*args, **kwargs):
+    raise OSError(5, "Input/output error")
+
+
+def test_kernels_that_write_at_once_lose_nothing():
+    """Each of four processes records items of its own, all at the same time."""
+    code = (
+        "import sys; from emovec_lite.course.records import record; sys.stdin.readline();"
+        "[record(f'{sys.argv[1]}.{i}') for i in range(25)]"
+    )
+    start = [sys.executable, "-c", code]
+    kernels = [subprocess.Popen([*start, str(k)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for k in range(4)]
+    for kernel in kernels:
+        kernel.stdin.write(b"\n")
+        kernel.stdin.flush()
+    assert [kernel.communicate()[0] for kernel in kernels] == [b""] * 4
+    assert records.done() == {f"{k}.{i}" for k in range(4) for i in range(25)}
+
+
+def test_another_kernel_that_hangs_is_not_waited_for_without_end(monkeypatch, capsys):
+    from filelock import FileLock
+
+    monkeypatch.setattr(records, "PATIENCE", 0.2)
+    path = records.progress_file()
+    path.parent.mkdir(parents=True)
+    with FileLock(path.with_name("progress.json.lock")):
+        records.record("1.1")
+    assert "another kernel was writing to" in capsys.readouterr().out and records.done() == set()
+    records.record("1.1")
+    assert records.done() == {"1.1"}

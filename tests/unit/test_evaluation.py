@@ -1,5 +1,6 @@
 """Held-out accuracy finds what is there, nothing where there is nothing, and nothing that only a topic betrays."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,9 @@ from emovec_lite.evaluation import (
     graded,
     held_out,
     implied,
+    leak_report,
     logit_lens,
+    token_projections,
     topic_interval,
     word_count_hits,
 )
@@ -283,3 +286,30 @@ def test_graded_reads_the_model(tiny):
     sweeps = (Sweep("w1 w{x} w3", (1, 2, 3, 4, 5, 6), ("afraid",), ("calm",)),)
     result = graded(tiny(), vectors, 2, sweeps, randoms=5)
     assert result.random_rho.shape == (5, 2) and np.abs(result.rho).max() <= 1
+
+
+# --- At the edges -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [np.int64, torch.tensor])
+def test_layers_may_be_numpy_or_torch_numbers(tiny, number):
+    vectors, corpus = toy_vectors(), messages()
+    prompts = read(torch.tensor(np.random.default_rng(0).normal(size=(len(corpus), 2, 30)), dtype=torch.float32))
+    found, plain = (implied(prompts, vectors, corpus, [layer], permutations=5) for layer in (number(1), 1))
+    assert found.layers == (1,) and type(found.best[0]) is int and (found.ranks == plain.ranks).all()
+    wide = toy_vectors(layers=4, d=32)
+    one, other = (token_projections(tiny(), wide, "w1 w2 w3", FEELINGS[0], layer) for layer in (number(2), 2))
+    assert one[0] == other[0] and np.array_equal(one[1], other[1], equal_nan=True)
+    sweep = Sweep("w1 w{x}", (1, 2, 3), (FEELINGS[0],), ())
+    one, other = (graded(tiny(), wide, layer, [sweep], 5) for layer in (number(2), 2))
+    np.testing.assert_array_equal(one.random_rho, other.random_rho)
+
+
+def test_in_the_leak_report_a_name_is_not_read_as_markup():
+    odd = ["home sick", "déjà vu", "a|b", "<b>", "$x$", "*x*", "all", "`x`"]
+    report = leak_report(Corpus("toy", tuple(Story("w", e, t) for e in odd for t in TOPICS[:3]))).splitlines()[2:]
+    assert len(report) == len(odd) + 1
+    cells = {re.split(r"(?<!\\)\|", line)[1].strip(): line for line in report[:-1]}
+    assert cells.keys() == {"home sick", "déjà vu", r"a\|b", r"\<b>", r"\$x\$", r"\*x\*", "all", r"\`x\`"}
+    assert all(re.split(r"(?<!\\)\|", line)[2].strip() == "3" for line in cells.values())
+    assert report[-1].startswith(f"| all | {3 * len(odd)} |")

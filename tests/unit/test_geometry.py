@@ -345,3 +345,26 @@ def test_the_ridge_axis_is_the_textbook_fit_on_all_emotions():
     textbook = Ridge(alpha=np.trace(centred @ centred.T) / len(matrix)).fit(matrix, y)
     np.testing.assert_allclose(axis, textbook.coef_, rtol=1e-6)
     assert intercept == pytest.approx(textbook.intercept_)
+
+
+# --- At the edges -----------------------------------------------------------------------------------------
+
+
+def test_layers_may_be_numpy_or_torch_numbers():
+    vectors = make(np.stack([planted(s, seed=s) for s in (1, 4)], axis=1))
+    plain = g.align(vectors, "valence", [1, "embed"], 20)
+    for number in (np.int64, torch.tensor):
+        found = g.align(vectors, "valence", [number(1), "embed"], 20)
+        assert found.layers == (1, "embed") and type(found.layers[0]) is int
+        np.testing.assert_array_equal(found.ridge_r, plain.ridge_r)
+    stories = with_stories(noisy_stories(np.random.default_rng(0), axis()))
+    one = [g.bootstrap(*stories, layer, ridge, 20).bounds for layer in (0, np.int64(0), torch.tensor(0))]
+    assert one[0] == one[1] == one[2]
+
+
+def test_a_vector_without_length_is_like_nothing_and_breaks_nothing():
+    matrix = planted(1).astype(np.float32)
+    matrix[3] = 0
+    similarity = g.cosines(matrix)
+    assert not similarity[3].any() and np.isfinite(similarity).all()
+    assert sorted(g.cluster_order(similarity)) == [*range(len(EMOTIONS))]

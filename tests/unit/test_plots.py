@@ -1,13 +1,15 @@
 """Figures say in words what they show, with the numbers that they show, and write where they are told."""
 
 import re
+import warnings
+from html import unescape
 
 import numpy as np
 import pandas
 import pytest
 
 from emovec_lite import geometry, plots
-from emovec_lite.errors import CacheError
+from emovec_lite.errors import CacheError, CorpusError
 from tests.unit.test_geometry import EMOTIONS, make, planted
 
 
@@ -210,3 +212,101 @@ def test_the_compass_measures_angles_the_short_way_round():
     assert "On average 20 degrees apart; 3 within 45 degrees. Furthest off: c, by 30." in text
     points = next(line for line in figure.axes[0].lines if line.get_marker() == "o")
     np.testing.assert_allclose(points.get_ydata(), [-10, 190, 380])
+
+
+# --- At the edges -----------------------------------------------------------------------------------------------
+
+ODD = (
+    "home sick", "déjà vu", 'a"b', "<b>", "$x$", "$\\frac{$", "none", "😀", "悲しい", "two\nlines", "&amp;",
+    "x" * 400,
+)  # fmt: skip
+
+
+def odd_vectors(rated=()):
+    names = (*rated, *ODD)
+    return make(np.random.default_rng(0).normal(size=(len(names), 1, 40)), names)
+
+
+def texts_of(figure):
+    from matplotlib.text import Text
+
+    return [text for text in figure.findobj(Text) if text.get_text()]
+
+
+def odd_figures():
+    matrix, n = np.random.default_rng(0).normal(size=(len(ODD), len(ODD))), range(len(ODD))
+    rows = [("unsteered", "unsteered", 0.0, 1.0), *(("emotion", name, 0.1, i) for i, name in enumerate(ODD))]
+    doses = pandas.DataFrame(rows * 2, columns=["kind", "direction", "strength", "lexicon"])
+    label = dict(xlabel="$x$", title="$x$")
+    yield plots.cosine_map(odd_vectors(), 0)
+    yield plots.circumplex(odd_vectors(EMOTIONS), 0)
+    yield plots.dots(ODD, {name: [i + 1.0 for i in n] for name in ODD[:5]}, null=[[1.0, 9.0]] * len(ODD), **label)
+    yield plots.curves(ODD, {name: [i + 1.0 for i in n] for name in ODD[:5]}, ylabel="$y$", **label)
+    yield plots.odds_map(matrix, ODD, ODD, title="$x$")
+    yield plots.layer_map(matrix, ODD, ODD, label="$x$", title="$x$")
+    yield plots.dose_panels(doses, "lexicon", ylabel="$y$", title="$x$")
+    yield plots.compass_plot(ODD, matrix[0], matrix[1], title="$x$")
+
+
+@pytest.mark.parametrize("i", range(8))
+def test_odd_names_are_written_as_they_are_and_no_figure_bursts(i):
+    import base64
+    import io
+
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = list(odd_figures())[i]
+        page = plots.as_html(figure)
+    assert not any(text.get_parse_math() for text in texts_of(figure))
+    assert max(len(text.get_text()) for text in texts_of(figure)) < 120
+    alt = re.fullmatch(r'<img alt="([^"<>]*)" src="data:image/png;base64,([^"]*)" style="[^"]*">', page, re.S)
+    assert unescape(alt[1]) == plots.alt_text(figure)
+    assert max(Image.open(io.BytesIO(base64.b64decode(alt[2]))).size) < 2000
+
+
+def test_names_are_cut_only_where_they_leave_no_room():
+    figure = plots.cosine_map(odd_vectors(), 0)
+    shown = {label.get_text() for label in figure.axes[0].get_yticklabels()}
+    kept = {name for name in ODD if len(name) < 400 and "\n" not in name}
+    assert shown == kept | {"two lines", "x" * 39 + "…"}
+    assert all(len(name) < plots.LONGEST for name in EMOTIONS)
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_a_logarithmic_axis_has_plain_numbers(axis):
+    if axis == "x":
+        figure = plots.dots(["a", "b"], {"s": [1.0, 5000.0]}, xlabel="x", title="T", log=True)
+    else:
+        figure = plots.curves([1, 2], {"s": [1.0, 5000.0]}, xlabel="x", ylabel="y", title="T", log=True)
+    plots.as_html(figure)
+    labels = [label.get_text() for label in getattr(figure.axes[0], f"get_{axis}ticklabels")()]
+    assert {"1", "10", "100", "1000"} <= set(labels)
+
+
+def test_two_emotions_or_the_same_one_twice_make_a_map():
+    for matrix in (np.array([[1.0, 2.0], [-1.0, -2.0]]), np.zeros((2, 2))):
+        assert "between 2 emotion vectors" in plots.alt_text(plots.cosine_map(make(matrix, ("a", "b")), 0))
+
+
+@pytest.mark.parametrize("rated", [0, 1, 7])
+def test_without_enough_rated_emotions_there_is_no_circumplex(rated):
+    with pytest.raises(CorpusError, match=f"Only {rated} of {rated + len(ODD)} emotions have a human rating"):
+        plots.circumplex(odd_vectors(EMOTIONS[:rated]), 0)
+    assert plots.circumplex(odd_vectors(EMOTIONS[:8]), 0)
+
+
+def test_layers_may_be_numpy_or_torch_numbers(vectors):
+    import torch
+
+    for draw in (plots.cosine_map, plots.circumplex):
+        alts = {plots.alt_text(draw(vectors, layer)) for layer in (2, np.int64(2), torch.tensor(2))}
+        assert len(alts) == 1
+
+
+def test_a_tilde_is_the_home_folder(figures, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    plots.save(figures["map"], "~/map.png")
+    assert (tmp_path / "map.png").is_file()

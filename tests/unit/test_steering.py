@@ -9,8 +9,10 @@ import torch
 from emovec_lite import steering
 from emovec_lite.activations import mean_activations, token_activations, tokenize
 from emovec_lite.errors import ArtifactError, EmovecError, UnknownName
+from emovec_lite.extraction import load_or_compute, vectors_from
 from emovec_lite.generation import perplexity
 from emovec_lite.geometry import ridge_axis
+from emovec_lite.models import DEFAULT_MODEL
 from emovec_lite.norms import ratings
 from emovec_lite.steering import (
     all_story_mean,
@@ -26,7 +28,7 @@ from emovec_lite.steering import (
     word_odds,
 )
 from emovec_lite.stories import Corpus, Story, load_corpus
-from emovec_lite.vectors import Direction, load_or_compute, vectors_from
+from emovec_lite.vectors import Direction
 from tests.conftest import ARCHITECTURES
 
 TEXT = "w1 w2 w3 w4 w5"
@@ -267,7 +269,7 @@ def test_a_mark_of_the_beginning_is_not_taken_for_the_word(tiny_with_bos, vector
 
 
 def test_the_verdict_is_pleasant_words_against_unpleasant_ones(subject, monkeypatch):
-    vectors = load_or_compute()
+    vectors = load_or_compute(DEFAULT_MODEL)
     texts = [" smiled, and it was the best day of her life.", " cried, and it was the worst day of her life."]
     got = judge(subject, vectors, 24, texts, ["She", "She"])
     for name in ("odds", "projection", "lexicon"):

@@ -52,10 +52,15 @@ def test_hash_follows_texts_emotions_topics_and_order():
     ('["sad"]', r"line 2: expected a JSON object, got list"),
     ({"text": "No emotion."}, r"line 2: 'emotion' must be a word, got None"),
     ({"emotion": 3, "text": "x"}, r"line 2: 'emotion' must be a word, got 3"),
-    ({"emotion": "sad"}, r"line 2: expected a 'text', or a list 'stories'"),
+    ({"emotion": "sad"}, r"line 2: expected a 'text' or 'story', or a list 'stories'"),
     ({"emotion": "sad", "text": "  "}, r"line 2: expected a 'text'"),
     ({"emotion": "sad", "stories": []}, r"line 2: expected a 'text'"),
     ({"emotion": "sad", "stories": ["a", 3]}, r"line 2: expected a 'text'"),
+    ({"emotion": "sad", "stories": "one"}, r"line 2: expected a 'text'"),
+    ({"emotion": "sad", "story": 3}, r"line 2: expected a 'text' or 'story'"),
+    ({"emotion": "sad", "text": "x", "names": 5}, r"line 2: 'names' must be a list of names, got 5"),
+    ({"emotion": "sad", "text": "x", "names": "Ada"}, r"line 2: 'names' must be a list of names, got 'Ada'"),
+    (r'{"emotion": "sad", "text": "cut \ud83d"}', r"line 2: half of a character"),
 ])  # fmt: skip
 def test_a_malformed_line_is_named(tmp_path, row, message):
     with pytest.raises(CorpusError, match=message):
@@ -67,6 +72,101 @@ def test_a_file_that_is_not_utf8(tmp_path):
     path.write_bytes(b'{"emotion": "happy", "text": "Fine."}\n{"emotion": "sad", "text": "Caf\xe9."}\n')
     with pytest.raises(CorpusError, match=r"latin\.jsonl, line 2: not UTF-8"):
         load_corpus(path)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read_over(tmp_path):
+    rows = [json.dumps({"emotion": e, "text": "A\u2028é 😀."}, ensure_ascii=False) for e in ("déjà vu", "sad")]
+    plain = write(tmp_path, *rows)
+    expected, path = load_corpus(plain), tmp_path / "other.jsonl"
+    for end in ("\n", "\r\n", "\r"):
+        for mark in ("", "\ufeff"):
+            path.write_bytes((mark + end.join(rows) + end).encode())
+            assert load_corpus(path).sha256 == expected.sha256
+            assert [story.line for story in load_corpus(path)] == [1, 2]
+    path.write_bytes("\r\n".join([*rows, "{"]).encode())
+    with pytest.raises(CorpusError, match="line 3: not JSON .* Each line is a JSON object by itself"):
+        load_corpus(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_utf_16_is_told_to_be_saved_anew(tmp_path, encoding):
+    path = tmp_path / "wide.jsonl"
+    path.write_text('{"emotion": "sad", "text": "Fine."}\n', encoding=encoding)
+    with pytest.raises(CorpusError, match=r"wide\.jsonl: not UTF-8, but UTF-16 .* Save it as UTF-8"):
+        load_corpus(path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    path = write(tmp_path, {"emotion": "sad", "text": "Fine."})
+    monkeypatch.setattr(type(path), "read_bytes", refuse)
+    with pytest.raises(CorpusError, match=r"c\.jsonl cannot be read: Permission denied"):
+        load_corpus(path)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write(tmp_path, {"emotion": "sad", "text": "One."}, {"emotion": "glad", "text": "Two."})
+    assert len(load_corpus("~/c.jsonl")) == 2
+    with pytest.raises(CorpusError, match="No corpus file at"):
+        load_corpus("~nobody-of-that-name/c.jsonl")
+
+
+def test_a_text_may_be_called_story_and_a_topic_may_be_a_number(tmp_path):
+    corpus = load_corpus(
+        write(
+            tmp_path,
+            {"emotion": "sad", "story": "One.", "topic": 0},
+            {"emotion": "sad", "text": None, "story": "Two.", "topic": 1},
+            {"emotion": "glad", "stories": ["Three.", "Four."], "topic": None},
+        )
+    )
+    assert corpus.texts == ["One.", "Two.", "Three.", "Four."]
+    assert [story.topic for story in corpus] == ["0", "1", "", ""] and corpus.topics == ["0", "1"]
+    assert [story.line for story in corpus] == [1, 2, 3, 3]
+
+
+# --- Stories that are too short -------------------------------------------------------------------------
+
+
+def of_lengths(tmp_path, **lengths):
+    """A corpus with a story of each length, by emotion in turn, and the lengths in its order."""
+    columns = zip(*lengths.values(), strict=True)
+    rows = [row for column in columns for row in zip(lengths, column, strict=True)]
+    path = write(tmp_path, "", *({"emotion": emotion, "text": f"{n}."} for emotion, n in rows))
+    return load_corpus(path), [n for _, n in rows]
+
+
+def test_stories_too_short_to_read_are_left_out_and_named(tmp_path, capsys):
+    corpus, lengths = of_lengths(tmp_path, glad=[31, 30, 40], sad=[99, 31, 1])
+    kept = s.long_enough(corpus, lengths, 30)
+    assert kept.texts == ["31.", "99.", "31.", "40."] and kept.name == corpus.name
+    assert all(any(story is one for one in corpus) for story in kept)
+    printed = capsys.readouterr()
+    assert printed.out == "2 of 6 stories have at most 30 tokens and were left out: lines 4, 7\n" and not printed.err
+    assert s.long_enough(corpus, lengths, 0) is corpus and not capsys.readouterr().out
+    assert len(s.long_enough(corpus, lengths, 1)) == 5
+    assert capsys.readouterr().out.endswith("1 of 6 stories have at most 1 tokens and were left out: line 7\n")
+    made = Corpus("made by hand", (Story("a", "sad"), Story("b", "sad"), Story("c", "glad")))
+    s.long_enough(made, [9, 1, 9], 5)
+    assert capsys.readouterr().out == "1 of 3 stories have at most 5 tokens and were left out\n"
+    many, lengths = of_lengths(tmp_path, glad=[1] * 30 + [9], sad=[9] * 31)
+    s.long_enough(many, lengths, 5)
+    assert "lines 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 ...\n" in capsys.readouterr().out
+
+
+def test_an_emotion_without_a_story_that_is_long_enough_is_an_error_with_the_skip_that_mends_it(tmp_path):
+    corpus, lengths = of_lengths(tmp_path, glad=[31, 40], sad=[12, 30], calm=[20, 1])
+    with pytest.raises(
+        CorpusError, match=r"all stories of 'calm', 'sad' have at most 30 tokens.*a skip of at most 19"
+    ):
+        s.long_enough(corpus, lengths, 30)
+    assert s.long_enough(corpus, lengths, 19).emotions == ["calm", "glad", "sad"]
+    with pytest.raises(CorpusError, match=r"all stories of 'calm' have.*--skip"):
+        s.long_enough(corpus, lengths, 20)
 
 
 def test_an_empty_a_one_emotion_and_an_unknown_corpus(tmp_path):
@@ -148,6 +248,12 @@ def test_words_that_are_not_banned(emotion, text):
     assert not [
         p for p in check_story(Story(text + " I went on." + " word" * 90, emotion, "t", "first")) if "banned" in p
     ]
+
+
+def test_names_are_looked_for_as_they_are_written():
+    odd = "A.J. (Ada) met C++ and Ann." + " word" * 90
+    assert check_story(Story(odd, "sad", "t", "third", ("A.J.", "(Ada)", "C++", "Ann"))) == []
+    assert check_story(Story(odd, "sad", "t", "third", ("ann",))) == ["name 'ann' is not in the text"]
 
 
 def test_a_story_alone():
@@ -258,7 +364,7 @@ def test_a_model_writes_a_story_for_each_cell(tiny, short, tmp_path, capsys):
     cells = [(e, t) for e in CELLS["emotions"] for t in CELLS["topics"] for _ in range(2)]
     assert [(x.emotion, x.topic) for x in corpus] == cells
     assert len(set(corpus.texts)) == 12  # two stories of one cell are two
-    assert "12 stories in" in (said := capsys.readouterr().err) and "0% say the word itself" in said
+    assert "12 stories in" in (said := capsys.readouterr().out) and "0% say the word itself" in said
     assert load_corpus(tmp_path / "own.jsonl").sha256 == corpus.sha256
     other = s.generate_corpus(tiny(), **CELLS, seed=1, path=tmp_path / "other.jsonl")
     assert not set(other.texts) & set(corpus.texts)
@@ -317,6 +423,27 @@ def test_by_default_each_request_has_a_file_of_its_own(tiny, monkeypatch, tmp_pa
     assert one == s._own_path(tiny(), [("sad", "rain", 0)], 0) and one.is_relative_to(tmp_path)
     monkeypatch.setattr(s, "OWN_PROMPT", "Another {emotion} {topic}")
     assert s._own_path(tiny(), [("sad", "rain", 0)], 0) != one != s._own_path(tiny(), [("sad", "rain", 0)], 1)
+
+
+def test_where_the_cache_cannot_be_written_the_stories_go_elsewhere(tiny, monkeypatch, tmp_path):
+    monkeypatch.setattr("emovec_lite.models.results_folder", lambda: tmp_path / "own")
+    assert s._own_path(tiny(), [("sad", "rain", 0)], 0).is_relative_to(tmp_path / "own")
+
+
+def test_a_tilde_in_the_path_is_the_home_folder(tiny, short, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    s.generate_corpus(tiny(), **CELLS, path="~/new/own.jsonl")
+    assert len(load_corpus(tmp_path / "new" / "own.jsonl")) == 12
+
+
+def test_emotions_with_odd_names_are_written_and_found(tiny, short, tmp_path):
+    odd = ["home sick", "déjà vu", 'a"b', "<b>", "$x$", "none", "😀", "{x}", "long " * 60 + "name"]
+    corpus = s.generate_corpus(tiny(), odd, ["rain"], path=tmp_path / "own.jsonl")
+    assert corpus.labels == odd
+    for name in odd:
+        said = s.faults(Corpus("toy", (Story(f"He felt {name}, so.", name), Story("No.", "sad"))))
+        assert said["say the word itself"] == 0.5, name
 
 
 def test_nothing_to_write(tiny, tmp_path):

@@ -11,8 +11,7 @@ import pytest
 from emovec_lite import cli, environment, models, widgets
 from emovec_lite.activations import mean_activations
 from emovec_lite.course import outline
-from emovec_lite.stories import load_corpus
-from emovec_lite.vectors import load_or_compute
+from emovec_lite.extraction import load_or_compute
 from tests.unit.test_geometry import make, planted
 
 README = outline.repository() / "README.md"
@@ -41,7 +40,7 @@ def returning(subject):
 def away(tmp_path, monkeypatch):
     """Neither an index nor a hub within reach, and an empty cache."""
     monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(models.subprocess, "run", lambda *args, **kwargs: SimpleNamespace(returncode=1))
+    monkeypatch.setattr(models.weights.subprocess, "run", lambda *args, **kwargs: SimpleNamespace(returncode=1))
     return tmp_path
 
 
@@ -101,9 +100,10 @@ def no_lab(monkeypatch, **_):
 
 
 def other_weights(away, monkeypatch, **_):
-    changed = SimpleNamespace(spec=models.MODELS["smollm2-135m"], weights_sha256="another")
-    monkeypatch.setattr("emovec_lite.vectors.extract", lambda *args: SimpleNamespace(save=lambda path: None))
-    return seen(lambda: load_or_compute(load_corpus(), subject=changed))
+    changed = models.Subject(models.MODELS["smollm2-135m"], None, None, "another")
+    made = SimpleNamespace(save=lambda path: None, stories=SimpleNamespace(blocks=[]))
+    monkeypatch.setattr("emovec_lite.extraction.extract", lambda *args: made)
+    return seen(lambda: load_or_compute(changed))
 
 
 PROVOKED = {

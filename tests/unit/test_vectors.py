@@ -3,15 +3,18 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import emovec_lite.vectors as v
+import emovec_lite.extraction as x
+import emovec_lite.vectors as vectors_module
 from emovec_lite.activations import MeanActivations, mean_activations
 from emovec_lite.errors import ArtifactError, CacheError, CorpusError, EmovecError, UnknownName
+from emovec_lite.extraction import Sums, extract, load_or_compute
 from emovec_lite.stories import Corpus, Story
-from emovec_lite.vectors import Direction, EmotionVectors, extract, load_or_compute
+from emovec_lite.vectors import Direction, EmotionVectors, project_out
 
 
 def words(n, start):
@@ -26,7 +29,7 @@ def corpus():
 
 @pytest.fixture(autouse=True)
 def neutral(monkeypatch):
-    monkeypatch.setattr(v, "load_neutral", lambda: [words(25, 5 * i) for i in range(6)])
+    monkeypatch.setattr(x, "load_neutral", lambda: [words(25, 5 * i) for i in range(6)])
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def test_means_are_centred_with_emotions_weighing_alike(tiny, corpus, vectors):
 
 
 def test_denoised_vectors_are_orthogonal_to_the_neutral_components(tiny, vectors):
-    neutral = mean_activations(tiny(), v.load_neutral(), skip=5)
+    neutral = mean_activations(tiny(), x.load_neutral(), skip=5)
     for layer in [*range(vectors.n_layers), "embed"]:
         values = neutral.at(layer) - neutral.at(layer).mean(dim=0)
         components = vectors.neutral_at(layer)
@@ -78,6 +81,29 @@ def test_direction_algebra():
         a + Direction("c", 4, torch.ones(2), 2.0)
     with pytest.raises(TypeError):
         a + 1
+    assert sum([a, b, a]).vector.tolist() == [7, 8] and sum([a, b]).name == "a + b"
+    for two in (2, np.int64(2), np.float32(2), torch.tensor(2.0)):
+        assert (two * a).vector.tolist() == (a * two).vector.tolist() == [6, 8]
+        assert (a / two).vector.tolist() == [1.5, 2]
+
+
+def test_a_direction_that_points_nowhere_is_refused():
+    a = Direction("a", 3, torch.tensor([3.0, 4.0]), 2.0)
+    for none in (a - a, 0 * a, a * float("inf"), Direction("bad", 3, torch.tensor([float("nan"), 1.0]), 2.0)):
+        with pytest.raises(EmovecError, match="has length (0|inf|nan), so it points nowhere"):
+            none.unit()
+
+
+def test_layers_may_be_numpys_or_torchs(vectors):
+    plain = vectors.direction("b", 2)
+    for two in (np.int64(2), np.uint8(2), torch.tensor(2), torch.arange(3)[2]):
+        assert torch.equal(vectors.at(two), vectors.at(2)) and torch.equal(
+            vectors.neutral_at(two), vectors.neutral_at(2)
+        )
+        direction = vectors.direction("b", two)
+        assert direction.layer == 2 and type(direction.layer) is int
+        assert torch.equal((direction + plain).vector, 2 * plain.vector)
+        assert type(Direction("x", two, plain.vector, 1.0).layer) is int
 
 
 def test_save_and_load(tmp_path, vectors, tiny, corpus):
@@ -117,7 +143,7 @@ def test_stories_can_be_kept_at_some_layers_only(tmp_path, vectors):
 def test_names_that_do_not_exist(vectors):
     with pytest.raises(UnknownName, match="emotion 'd'. Nearest"):
         vectors.direction("d", 1)
-    for layer in (4, -1, "embedding", 1.0):
+    for layer in (4, -1, "embedding", 1.0, True, np.int64(4), torch.tensor(1.0), None):
         with pytest.raises(UnknownName, match="Unknown layer"):
             vectors.at(layer)
 
@@ -167,7 +193,7 @@ def test_a_save_that_fails_leaves_nothing_and_harms_nothing(tmp_path, vectors, m
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(v.os, "replace", full)
+    monkeypatch.setattr(vectors_module.os, "replace", full)
     with pytest.raises(CacheError, match="No space left on device. Free some space"):
         vectors.save(path)
     assert path.read_bytes() == good
@@ -182,24 +208,100 @@ def test_a_folder_that_cannot_be_written(tmp_path, vectors):
 
 def test_load_or_compute_says_which_and_keeps_what_it_computed(tmp_path, tiny, corpus, monkeypatch, capsys):
     monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path))
-    first = load_or_compute(corpus, subject=tiny(), skip=5)
-    assert "Computed vectors from 11 stories" in capsys.readouterr().err
-    second = load_or_compute(corpus, subject=tiny(), skip=5)
-    assert "Loaded cached vectors" in capsys.readouterr().err
+    first = load_or_compute(tiny(), corpus, skip=5)
+    assert "Computed vectors from 11 stories" in capsys.readouterr().out
+    second = load_or_compute(tiny(), corpus, skip=5)
+    assert "Loaded kept vectors" in capsys.readouterr().out
     torch.testing.assert_close(first.means, second.means, rtol=1e-3, atol=1e-4)
-    load_or_compute(corpus, subject=tiny(), skip=6)
-    assert "Computed vectors" in capsys.readouterr().err
+    load_or_compute(tiny(), corpus, skip=6)
+    assert "Computed vectors" in capsys.readouterr().out
 
 
 def test_load_or_compute_replaces_a_damaged_file(tmp_path, tiny, corpus, monkeypatch, capsys):
     monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path))
-    load_or_compute(corpus, subject=tiny(), skip=5)
+    load_or_compute(tiny(), corpus, skip=5)
     (path,) = (tmp_path / "vectors").iterdir()
     path.write_bytes(b"half")
-    load_or_compute(corpus, subject=tiny(), skip=5)
-    err = capsys.readouterr().err
-    assert "Not using cached vectors" in err and "Computed vectors" in err
+    load_or_compute(tiny(), corpus, skip=5)
+    out = capsys.readouterr().out
+    assert "Not using kept vectors" in out and "Computed vectors" in out
     EmotionVectors.load(path)
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_cache_that_cannot_be_written_loses_no_result(tmp_path, tiny, corpus, monkeypatch, capsys, elsewhere):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path / "file" / "shared"))
+    own = tmp_path / ("own" if elsewhere else "file/own")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: own)
+    if not elsewhere:
+        monkeypatch.setattr("tempfile.gettempdir", lambda: str(own))
+    first = load_or_compute(tiny(), corpus, skip=5)
+    assert first.emotions == ("a", "b", "c")
+    assert (f"kept in {own}" if elsewhere else "not kept: Cannot write to") in capsys.readouterr().out
+    if elsewhere:
+        load_or_compute(tiny(), corpus, skip=5)
+        assert "Loaded kept vectors" in capsys.readouterr().out
+
+
+def test_vectors_kept_in_a_shared_cache_are_used(tmp_path, tiny, corpus, monkeypatch, capsys):
+    """The teacher's, in a folder that the class can read and not write."""
+    monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path / "shared"))
+    load_or_compute(tiny(), corpus, skip=5)
+    monkeypatch.setattr(x, "results_folder", lambda: tmp_path / "own")
+    capsys.readouterr()
+    load_or_compute(tiny(), corpus, skip=5)
+    assert "Loaded kept vectors" in capsys.readouterr().out and not (tmp_path / "own").exists()
+    load_or_compute(tiny(), corpus, skip=6)
+    assert f"kept in {tmp_path / 'own' / 'vectors'}" in capsys.readouterr().out
+
+
+def test_a_model_is_loaded_by_its_name_only_if_something_must_be_computed(
+    tmp_path, tiny, corpus, monkeypatch, capsys
+):
+    monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path))
+    spec = replace(tiny().spec, name="smollm2-360m")
+    loaded = []
+    monkeypatch.setattr(x, "load_model", lambda name: loaded.append(name) or replace(tiny(), spec=spec))
+    for _ in range(2):
+        load_or_compute("smollm2-360m", corpus, skip=5)
+        assert loaded == ["smollm2-360m"]
+    with pytest.raises(UnknownName, match="smollm2-361m"):
+        load_or_compute("smollm2-361m", corpus)
+
+
+def test_short_stories_are_left_out_and_counted(tmp_path, tiny, corpus, monkeypatch, capsys):
+    monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path))
+    short = Story("w1 w2 w3", "b", "t9")
+    mixed = Corpus("toy", (*corpus.stories[:4], short, *corpus.stories[4:], short))
+    vectors = load_or_compute(tiny(), mixed, skip=5)
+    assert "2 of 13 stories have at most 5 tokens and were left out" in capsys.readouterr().out
+    torch.testing.assert_close(vectors.means, extract(tiny(), corpus, skip=5).means, rtol=1e-4, atol=1e-6)
+    assert json.loads(vectors.provenance["left_out"]) == [4, 12]
+    assert vectors.provenance["corpus_sha256"] == corpus.sha256
+    assert load_or_compute(tiny(), mixed, skip=5).provenance == vectors.provenance
+    assert "Loaded kept vectors" in capsys.readouterr().out
+    assert "left_out" not in extract(tiny(), corpus, skip=5).provenance
+    (path,) = (tmp_path / "vectors").iterdir()
+    with pytest.raises(ArtifactError, match="SHA-256 of the corpus"):
+        EmotionVectors.load(path, corpus=Corpus("toy", (short, *corpus.stories)))
+    with pytest.raises(CorpusError, match="nothing is left of 'c'"):
+        extract(tiny(), Corpus("toy", (*corpus.stories[:7], Story("w1 w2", "c"))), skip=5)
+
+
+def test_sums_of_parts_are_those_of_the_whole():
+    torch.manual_seed(0)
+    # Far from 0, unequal, and more of one emotion than of another: float32 would lose what they differ in.
+    values, labels = torch.randn(40, 3, 5) + 1000, [*"abbcbbbbca" * 4]
+    means, center = Sums.of(values, labels).centred()
+    order = torch.randperm(40).tolist()
+    cuts = [order[:3], order[3:4], order[4:30], order[30:]]
+    parts = [Sums.of(values[cut], [labels[i] for i in cut]) for cut in cuts]
+    merged = parts[2] + parts[0] + (parts[3] + parts[1])
+    assert merged.counts == {"a": 8, "b": 24, "c": 8}
+    assert torch.equal(merged.centred()[0], means) and torch.equal(merged.centred()[1], center)
+    exact = torch.stack([values.double()[[i for i, e in enumerate(labels) if e == x]].mean(dim=0) for x in "abc"])
+    assert torch.equal(means, (exact - exact.mean(dim=0)).float()) and means.dtype == torch.float32
 
 
 def test_an_interrupted_extraction_keeps_nothing(tmp_path, tiny, corpus, monkeypatch):
@@ -211,7 +313,7 @@ def test_an_interrupted_extraction_keeps_nothing(tmp_path, tiny, corpus, monkeyp
     handle = tiny().blocks[3].register_forward_hook(interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            load_or_compute(corpus, subject=tiny(), skip=5)
+            load_or_compute(tiny(), corpus, skip=5)
     finally:
         handle.remove()
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -227,7 +329,7 @@ def test_one_emotion_or_none_is_refused(tiny, corpus):
 
 def test_projecting_out_is_exact():
     components = torch.eye(4)[:2]
-    assert v.project_out(torch.tensor([1.0, 2, 3, 4]), components).tolist() == [0, 0, 3, 4]
+    assert project_out(torch.tensor([1.0, 2, 3, 4]), components).tolist() == [0, 0, 3, 4]
 
 
 def test_story_activations_belong_to_the_stories_not_the_neutral_passages(tiny, corpus, vectors):
@@ -242,7 +344,7 @@ def test_story_activations_belong_to_the_stories_not_the_neutral_passages(tiny, 
 
 def test_vectors_of_a_subset_are_those_of_its_activations(tiny, corpus, vectors):
     chosen = Corpus("some", tuple(x for x in corpus if x.topic in ("t1", "t3")))
-    sub = v.subset_vectors(vectors, corpus, chosen)
+    sub = x.subset_vectors(vectors, corpus, chosen)
     fresh = extract(tiny(), chosen, skip=5)
     assert sub.emotions == fresh.emotions and sub.layers == fresh.layers
     torch.testing.assert_close(sub.means, fresh.means, rtol=1e-4, atol=1e-5)
@@ -250,7 +352,7 @@ def test_vectors_of_a_subset_are_those_of_its_activations(tiny, corpus, vectors)
     torch.testing.assert_close(sub.center, fresh.center, rtol=1e-4, atol=1e-5)
     assert torch.equal(sub.neutral, vectors.neutral)  # not the stories': the neutral passages are the same
     assert sub.provenance["corpus"] == "some" and sub.provenance["corpus_sha256"] == chosen.sha256
-    assert v.story_activations(sub, chosen) is sub.stories
+    assert x.story_activations(sub, chosen) is sub.stories
 
 
 def test_a_subset_holds_the_layers_whose_stories_were_kept(tmp_path, corpus, vectors):
@@ -258,9 +360,9 @@ def test_a_subset_holds_the_layers_whose_stories_were_kept(tmp_path, corpus, vec
     few = EmotionVectors.load(tmp_path / "few.safetensors")
     assert few.layers == (0, 1, 2, 3) and few.stories.held == (1, 3)
     chosen = Corpus("some", tuple(x for x in corpus if x.emotion != "b"))
-    sub = v.subset_vectors(few, corpus, chosen)
+    sub = x.subset_vectors(few, corpus, chosen)
     assert sub.layers == (1, 3) and sub.emotions == ("a", "c") and sub.embed is None
-    whole = v.subset_vectors(vectors, corpus, chosen)
+    whole = x.subset_vectors(vectors, corpus, chosen)
     for layer in (1, 3):
         torch.testing.assert_close(sub.at(layer), whole.at(layer), rtol=0.02, atol=2e-3)
         assert sub.direction("a", layer).residual_norm == pytest.approx(float(vectors.norms[layer]))
@@ -271,14 +373,14 @@ def test_a_subset_holds_the_layers_whose_stories_were_kept(tmp_path, corpus, vec
     again = EmotionVectors.load(tmp_path / "sub.safetensors", corpus=chosen)
     assert again.layers == (1, 3) and again.embed is None
     torch.testing.assert_close(again.at(3), sub.at(3), rtol=0.02, atol=2e-3)
-    assert v.story_activations(again, chosen).held == (1, 3)
+    assert x.story_activations(again, chosen).held == (1, 3)
 
 
 def test_a_subset_of_something_else_is_refused(corpus, vectors):
     stranger = Corpus("other", (*corpus.stories[1:], Story("w1", "a", "t0")))
     with pytest.raises(CorpusError, match="1 of 11 stories are not in 'toy'"):
-        v.subset_vectors(vectors, corpus, stranger)
+        x.subset_vectors(vectors, corpus, stranger)
     with pytest.raises(CorpusError, match="it has 1 emotion"):
-        v.subset_vectors(vectors, corpus, Corpus("one", tuple(corpus.select("a"))))
+        x.subset_vectors(vectors, corpus, Corpus("one", tuple(corpus.select("a"))))
     with pytest.raises(ArtifactError, match="Take the corpus that they were made from"):
-        v.subset_vectors(vectors, stranger, corpus)
+        x.subset_vectors(vectors, stranger, corpus)

@@ -16,12 +16,13 @@ import torch
 
 from emovec_lite import evaluation, plots, widgets
 from emovec_lite.activations import token_activations
-from emovec_lite.errors import ActivationError, EmovecError, UnknownName
+from emovec_lite.errors import ActivationError, CorpusError, EmovecError, UnknownName
 from emovec_lite.evaluation import token_projections
 from emovec_lite.generation import generate, perplexity
 from emovec_lite.norms import ratings
 from emovec_lite.steering import plane_direction, steer
 from tests.unit.test_geometry import EMOTIONS, make, planted
+from tests.unit.test_plots import ODD
 
 PROMPT = "w1 w2 w3"
 HOSTILE = "<script>alert(1)</script> & \"<img src=x onerror='alert(2)'>\""
@@ -622,3 +623,96 @@ def test_importing_the_widgets_imports_no_widget_library():
         "assert not {'ipywidgets', 'anywidget', 'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- At the edges -------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """The names of the tags of a page, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def odd_vectors(names=ODD):
+    return make(np.random.default_rng(0).normal(size=(len(names), 4, 32)), names)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_panel_takes_an_emotion_of_any_name_and_of_none_of_the_courses(tiny, monkeypatch, name):
+    monkeypatch.setattr(widgets, "TOKENS", 2)
+    panel = Panel(tiny(), odd_vectors(), 2, PROMPT)
+    assert panel.emotion.value == ODD[0] and panel.second.label == "(none)"
+    panel.emotion.value = name
+    panel.generate.click()
+    page = Tags(panel.finish())
+    assert f"steered: {name}, strength +0.25, layer 2" in page.text
+    plain = set(page.tags)
+    panel.second.value = name
+    panel.generate.click()
+    page = Tags(panel.finish())
+    assert f"steered: {name} + {name}, strength +0.25, layer 2" in page.text and "Finished." in page.text
+    assert set(page.tags) == plain == {"div", "section", "b", "i", "p", "meter", "span"}
+
+
+def test_no_second_emotion_can_be_chosen_again(tiny, monkeypatch):
+    monkeypatch.setattr(widgets, "TOKENS", 2)
+    panel = Panel(tiny(), odd_vectors(), 2, PROMPT)
+    for label in ("none", "(none)"):
+        panel.second.label = label
+        panel.generate.click()
+        shown = "home sick + none, " if label == "none" else "steered: home sick, "
+        assert shown in Tags(panel.finish()).text
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_heat_map_takes_an_emotion_of_any_name(tiny, name):
+    vectors = odd_vectors()
+    *_, names, _, picture = widgets.token_heat_map(tiny(), vectors, "w1 w2 w3", name, 2).children
+    assert names.value == name
+    assert picture.value == widgets.heat_html(*token_projections(tiny(), vectors, "w1 w2 w3", name, 2))
+
+
+@pytest.mark.parametrize("rated", [0, 1])
+def test_a_plane_of_unrated_emotions_is_refused_with_a_sentence(tiny, rated):
+    vectors = odd_vectors((*EMOTIONS[:rated], *ODD))
+    said = f"Only {rated} of {rated + len(ODD)} emotions have a human rating"
+    with pytest.raises(CorpusError, match=said):
+        widgets.layer_explorer(vectors, 2)
+    with pytest.raises(CorpusError, match=said):
+        widgets.circumplex_pad(tiny(), vectors, 2)
+
+
+def test_the_pad_shows_the_rated_emotions_among_others(tiny):
+    pad, _ = widgets.circumplex_pad(tiny(), odd_vectors((*EMOTIONS[:12], *ODD)), 2).children
+    assert [label["name"] for label in pad.labels] == [*EMOTIONS[:12]]
+
+
+@pytest.mark.parametrize("number", [np.int64, torch.tensor])
+def test_layers_may_be_numpy_or_torch_numbers(tiny, vectors, monkeypatch, number):
+    monkeypatch.setattr(widgets, "TOKENS", 2)
+    for made, plain in (
+        [widgets.layer_explorer(vectors, layer) for layer in (number(2), 2)],
+        [widgets.token_heat_map(tiny(), vectors, PROMPT, "happy", layer) for layer in (number(2), 2)],
+    ):
+        assert made.children[-1].value == plain.children[-1].value
+        assert type(made.children[-2].value) is int
+    panel = Panel(tiny(), vectors, number(2), PROMPT)
+    panel.generate.click()
+    assert "layer 2" in panel.finish()
+    (pad, area), (plain, _) = (
+        widgets.circumplex_pad(tiny(), vectors, layer, PROMPT).children for layer in (number(2), 2)
+    )
+    assert pad.labels == plain.labels
+    pad.point = [0.5, 0.5]
+    until(lambda: "Finished." in area.value)
+    assert "at layer 2" in area.value

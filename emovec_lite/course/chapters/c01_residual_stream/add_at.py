@@ -21,8 +21,8 @@ def add_at(
     subject: Subject, text: str, layer: int, position: int, vector: Float[Tensor, " d_model"]
 ) -> Float[Tensor, "token vocab"]:
     with subject.nn.trace(text):
-        subject.nn.model.layers[layer].output[:, position] += vector
-        logits = subject.nn.lm_head.output.save()
+        subject.nn.blocks[layer].output[:, position] += vector
+        logits = subject.nn.output.logits.save()
     return logits[0]
 
 
@@ -110,8 +110,8 @@ def replace(output: Tensor, position: int, vector: Tensor) -> None:
 
 def what_it_receives(subject: Subject, text: str, layer: int, position: int, vector: Tensor) -> Tensor:
     with subject.nn.trace(text):
-        subject.nn.model.layers[layer].input[:, position] += vector
-        logits = subject.nn.lm_head.output.save()
+        subject.nn.blocks[layer].input[:, position] += vector
+        logits = subject.nn.output.logits.save()
     return logits[0]
 
 
@@ -120,15 +120,15 @@ by_a_hook = with_a_hook(add)
 
 def assigned_back(subject: Subject, text: str, layer: int, position: int, vector: Tensor) -> Tensor:
     with subject.nn.trace(text):
-        output = subject.nn.model.layers[layer].output
+        output = subject.nn.blocks[layer].output
         here = torch.arange(output.shape[1], device=output.device) == position
-        subject.nn.model.layers[layer].output = torch.where(here[None, :, None], output + vector, output)
+        subject.nn.blocks[layer].output = torch.where(here[None, :, None], output + vector, output)
         logits = subject.nn.output.logits[0].save()
     return logits.detach().float()
 
 
 def what_comes_next(subject: Subject, text: str, layer: int, position: int, vector: Tensor) -> Tensor:
-    modules = [*subject.nn.model.layers, subject.nn.model.norm]
+    modules = [*subject.nn.blocks, subject.nn.final_norm]
     with subject.nn.trace(text):
         received = modules[layer + 1].input
         received[:, position, :] = received[:, position, :] + vector

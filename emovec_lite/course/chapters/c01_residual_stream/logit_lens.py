@@ -45,18 +45,18 @@ def with_a_norm_made_by_hand(subject: Subject, residual: Tensor) -> Tensor:
 
 
 def by_matrix(subject: Subject, residual: Tensor) -> Tensor:
-    return (subject.hf.model.norm(residual[None]) @ subject.hf.lm_head.weight.T)[0]
+    return (subject.final_norm(residual[None]) @ subject.hf.lm_head.weight.T)[0]
 
 
 def in_double(subject: Subject, residual: Tensor) -> Tensor:
-    norm, x = subject.hf.model.norm, residual.double()
+    norm, x = subject.final_norm, residual.double()
     x = x / (x.square().mean(-1, keepdim=True) + norm.variance_epsilon).sqrt() * norm.weight.double()
     return torch.einsum("td,vd->tv", x, subject.hf.get_output_embeddings().weight.double())
 
 
 def token_by_token(subject: Subject, residual: Tensor) -> Tensor:
     with torch.no_grad():
-        return torch.stack([torch.nn.Sequential(subject.hf.model.norm, subject.hf.lm_head)(r) for r in residual])
+        return torch.stack([torch.nn.Sequential(subject.final_norm, subject.hf.lm_head)(r) for r in residual])
 
 
 exercise = Exercise(
@@ -69,7 +69,7 @@ exercise = Exercise(
         "The norm comes first, `lm_head` after it: you normed nothing but the mean square of the logits.": lambda subject, residual: (
             torch.nn.functional.normalize(subject.hf.lm_head(residual), dim=-1)
         ),
-        "The final norm has weights of its own, one for each dimension: use the module `subject.hf.model.norm`, not a "
+        "The final norm has weights of its own, one for each dimension: use the module `subject.final_norm`, not a "
         "division by the length.": with_a_norm_made_by_hand,
         "Those are probabilities. Return logits: the softmax would hide how far apart two unlikely words "
         "are.": lambda subject, residual: logit_lens(subject, residual).softmax(dim=-1),

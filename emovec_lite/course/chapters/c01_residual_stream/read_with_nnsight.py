@@ -13,18 +13,18 @@ from emovec_lite.models import Subject
 
 def read_with_nnsight(subject: Subject, text: str, layer: int) -> Float[Tensor, "token d_model"]:
     with subject.nn.trace(text):
-        residual = subject.nn.model.layers[layer].output.save()
+        residual = subject.nn.blocks[layer].output.save()
     return residual[0]
 
 
 def without_save(subject: Subject, text: str, layer: int) -> Tensor:
     with subject.nn.trace(text):
-        residual = subject.nn.model.layers[layer].output
+        residual = subject.nn.blocks[layer].output
     return residual[0]
 
 
 def what_comes_next_receives(subject: Subject, text: str, layer: int) -> Tensor:
-    following = subject.nn.model.norm if layer == subject.n_layers - 1 else subject.nn.model.layers[layer + 1]
+    following = [*subject.nn.blocks, subject.nn.final_norm][layer + 1]
     with subject.nn.trace(text) as tracer:
         residual = nnsight.save(following.input[0])
         tracer.stop()
@@ -33,14 +33,14 @@ def what_comes_next_receives(subject: Subject, text: str, layer: int) -> Tensor:
 
 def of_ids(subject: Subject, text: str, layer: int) -> Tensor:
     with subject.nn.trace(ids_of(subject, text)):
-        output = subject.nn.model.layers[layer].output.detach().clone().save()
+        output = subject.nn.blocks[layer].output.detach().clone().save()
     return output[0].to(torch.float64)
 
 
 def of_all_layers(subject: Subject, text: str, layer: int) -> Tensor:
     kept = []
     with torch.no_grad(), subject.nn.trace(text):
-        for block in subject.nn.model.layers:
+        for block in subject.nn.blocks:
             kept.append(block.output.save())
     return torch.cat(kept)[layer]
 

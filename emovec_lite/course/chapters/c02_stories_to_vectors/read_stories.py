@@ -24,7 +24,7 @@ def read_stories(subject: Subject, texts: Sequence[str], layer: int, skip: int) 
     subject.tokenizer.padding_side = "right"
     batch = subject.tokenizer(list(texts), padding=True, return_tensors="pt")
     with subject.nn.trace(batch) as tracer:
-        residual = subject.nn.model.layers[layer].output.save()
+        residual = subject.nn.blocks[layer].output.save()
         tracer.stop()
     return mean_pool(residual.float().cpu(), batch["attention_mask"].bool(), skip)
 
@@ -73,7 +73,7 @@ def reads(subject: Subject, texts: Sequence[str], layer: int, side: str | None =
     kept = []
     module = subject.blocks[layer] if layer >= 0 else subject.hf.get_input_embeddings()
     with torch.inference_mode(), module.register_forward_hook(lambda module, args, output: kept.append(output)):
-        subject.hf.model(**batch)
+        subject.hf.base_model(**batch)
     return [kept[0].float().cpu(), batch["attention_mask"].bool().cpu()]
 
 
@@ -82,7 +82,7 @@ def wrongly(at=lambda layer: layer, skipped=lambda skip: skip, **how):
 
     def answer(subject, texts, layer, skip):
         if at(layer) >= 0:
-            subject.nn.model.layers[at(layer)]
+            subject.nn.blocks[at(layer)]
         return mean_pool(*reads(subject, texts, at(layer), **how), skipped(skip))
 
     return answer
@@ -100,14 +100,14 @@ def one_by_one(subject: Subject, texts: Sequence[str], layer: int, skip: int) ->
     rows = []
     for text in texts:
         with subject.nn.trace(text) as tracer:
-            rows.append(subject.nn.model.layers[layer].output[0, skip:].mean(dim=0).save())
+            rows.append(subject.nn.blocks[layer].output[0, skip:].mean(dim=0).save())
             tracer.stop()
     return torch.stack(rows)
 
 
 def without_attention_mask(subject: Subject, texts: Sequence[str], layer: int, skip: int) -> Tensor:
     batch = subject.tokenizer(list(texts), padding=True, padding_side="right", return_tensors="pt")
-    following = [*subject.nn.model.layers, subject.nn.model.norm][layer + 1]
+    following = [*subject.nn.blocks, subject.nn.final_norm][layer + 1]
     with subject.nn.trace(batch["input_ids"]):  # to the right of a decoder's text, padding needs no mask
         residual = following.input.save()
     return mean_pool(residual.double().cpu(), batch["attention_mask"].bool(), skip)

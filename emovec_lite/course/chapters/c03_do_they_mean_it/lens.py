@@ -12,7 +12,8 @@ from torch import Tensor
 from emovec_lite.course.exercise import Exercise
 from emovec_lite.models import Subject
 from emovec_lite.stories import load_corpus
-from emovec_lite.vectors import EmotionVectors, shipped_path
+from emovec_lite.extraction import shipped_path
+from emovec_lite.vectors import EmotionVectors
 
 
 def lens(subject: Subject, vector: Float[Tensor, " d_model"], k: int) -> list[str]:
@@ -64,7 +65,7 @@ def on_the_model(subject: Subject) -> dict[str, tuple]:
     )
     if path.is_file():
         vectors = EmotionVectors.load(path)
-        shipped = vectors.at(vectors.layers[len(vectors.layers) * 4 // 5])
+        shipped = vectors.at(vectors.main_layer)
         directions = shipped if shipped.shape[1] == subject.d_model else directions
     return {f"your model, {k} tokens": clearest(subject, directions, k) for k in (8, 3)}
 
@@ -95,7 +96,7 @@ def by_batch_decode(subject: Subject, vector: Tensor, k: int) -> list[str]:
 
 
 def by_numpy(subject: Subject, vector: Tensor, k: int) -> list[str]:
-    norm, x = subject.hf.model.norm, vector.double()
+    norm, x = subject.final_norm, vector.double()
     x = x / (x.square().mean() + norm.variance_epsilon).sqrt() * norm.weight.double().cpu()
     logits = subject.hf.lm_head.weight.double().cpu().detach().numpy() @ x.detach().numpy()
     return [subject.tokenizer.decode(int(i)).strip() for i in np.argsort(-logits)[:k]]

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from emovec_lite.course.exercise import Exercise
 from emovec_lite.models import DEFAULT_MODEL
 from emovec_lite.stories import load_corpus
-from emovec_lite.vectors import EmotionVectors, shipped_path
+from emovec_lite.extraction import shipped_path
+from emovec_lite.vectors import EmotionVectors
 
 
 def principal_scores(vectors: Float[np.ndarray, "emotion d_model"], k: int) -> Float[np.ndarray, "emotion component"]:
@@ -28,7 +29,8 @@ def some_vectors(rng: np.random.Generator, emotions: int, d_model: int) -> np.nd
 
 @cache
 def the_courses_own() -> np.ndarray:
-    return EmotionVectors.load(shipped_path(DEFAULT_MODEL, load_corpus())).at(19).double().numpy()
+    vectors = EmotionVectors.load(shipped_path(DEFAULT_MODEL, load_corpus()))
+    return vectors.at(vectors.main_layer).double().numpy()
 
 
 def edges() -> dict[str, tuple]:

@@ -29,7 +29,7 @@ def generate_steered(
 ) -> list[int]:
     with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
         for _ in tracer.iter[:steps]:
-            subject.nn.model.layers[layer].output[:] += vector
+            subject.nn.blocks[layer].output[:] += vector
         ids = tracer.result.save()
     return ids[0, -steps:].tolist()
 
@@ -110,7 +110,7 @@ def by_steps(edit: Callable) -> Callable:
 
 
 def assigned_back(subject: Subject, prompt: str, layer: int, vector: Tensor, steps: int) -> Tensor:
-    ids, block = ids_of(subject, prompt), subject.nn.model.layers[layer]
+    ids, block = ids_of(subject, prompt), subject.nn.blocks[layer]
     with subject.nn.generate(ids, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
         for _step in tracer.iter[0:steps]:
             block.output = block.output + vector.to(block.output)
@@ -132,7 +132,7 @@ def by_logits(subject: Subject, prompt: str, layer: int, vector: Tensor, steps: 
     new = []
     with subject.nn.generate(prompt, max_new_tokens=steps, min_new_tokens=steps, do_sample=False) as tracer:
         for _step in tracer.iter[:steps]:
-            subject.nn.model.layers[layer].output[0] += vector  # all positions of text 0, the only one
+            subject.nn.blocks[layer].output[0] += vector  # all positions of text 0, the only one
             new.append(subject.nn.lm_head.output[0, -1].argmax().item())
     return new
 
@@ -158,7 +158,7 @@ exercise = Exercise(
         "or assign to `….output`.": by(lambda x, v, i: None),
         "Each step was pushed harder than the one before. Add the vector once a step.": by(lambda x, v, i: x.add_((i + 1) * v)),
         **{message: by(*edit) for message, edit in EDITS.items()},
-        "You steered layer l + 1. Layer l is the output of `layers[l]`.": lambda subject, prompt, layer, *others: (
+        "You steered layer l + 1. Layer l is the output of `blocks[l]`.": lambda subject, prompt, layer, *others: (
             generate_steered(subject, prompt, layer + 1, *others)
         ),
         "You let the model sample where it is set to, and every run gives another text. The likeliest token is wanted at "
