@@ -6,15 +6,16 @@ small forward pass), and pooling on the spot means that no token-level tensor of
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, SupportsIndex, TypeVar, cast
 
 from jaxtyping import Bool, Float, Int
 
-from emovec_lite.errors import ActivationError, UnknownName
+from emovec_lite.errors import ActivationError, EmovecError, UnknownName
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from emovec_lite.models import Subject
 
 Layer = int | Literal["embed"]
+Known = TypeVar("Known", bound=Layer)
 
 SKIP = 30  # tokens, for stories of 90-130 words; Sofroniew et al. 2026 skip 50 of their longer ones
 BATCH_TOKENS = 1024  # about eight stories: larger batches fall out of a laptop's cache and are slower
@@ -39,16 +41,30 @@ class MeanActivations:
 
     def at(self, layer: Layer) -> Float[Tensor, "text d_model"]:
         """One layer's activations; "embed" for the token embeddings."""
-        if layer == "embed" and self.embed is not None:
-            return self.embed
-        if layer not in self.layers:
-            raise UnknownName("layer", layer, self.held)
+        layer = known_layer(layer, self.held)
+        if layer == "embed":
+            return cast("Tensor", self.embed)
         return self.blocks[:, self.layers.index(layer)]
 
     @property
     def held(self) -> tuple[Layer, ...]:
         """The layers that `at` knows."""
         return self.layers if self.embed is None else (*self.layers, "embed")
+
+
+def as_layer(layer: object) -> Layer:
+    """A layer as a plain number, whether it comes as Python's, NumPy's or torch's; anything else as it is."""
+    with suppress(TypeError):
+        return layer if isinstance(layer, bool) else operator.index(cast("SupportsIndex", layer))
+    return cast("Layer", layer)
+
+
+def known_layer(layer: object, known: Iterable[Known]) -> Known:
+    """The same, if it is one of those known; else raises `UnknownName`."""
+    found, known = as_layer(layer), list(known)
+    if type(found) not in (int, str) or found not in known:  # True and 1.0 are equal to 1
+        raise UnknownName("layer", layer, known)
+    return cast("Known", found)
 
 
 def mean_activations(subject: Subject, texts: Sequence[str], skip: int = SKIP) -> MeanActivations:
@@ -69,7 +85,7 @@ def prompt_activations(subject: Subject, messages: Sequence[str]) -> MeanActivat
     Sofroniew et al. 2026 read what a prompt evokes there. Each message stands in the model's chat format; the "mean"
     of a text is that one token. Raises `ActivationError` as `mean_activations` does.
     """
-    tokens = [subject.chat(message) for message in messages]
+    tokens = [subject.chat(message) for message in listed(messages)]
     _check_lengths(subject, tokens, skip=0)
     return mean_from(subject, tokens, [len(ids) - 1 for ids in tokens])
 
@@ -95,20 +111,20 @@ def mean_from(subject: Subject, tokens: Sequence[Sequence[int]], first: Sequence
             count = mask.sum(dim=1, keepdim=True)
             weights = (mask / count).to(torch.float32)
 
-            pooled: dict[Layer, Tensor] = {}  # stays on the device until the batch is through
+            pooled: dict[Layer, Tensor] = {}  # stays on its device until the batch is through
             totals: dict[Layer, Tensor] = {}
 
             def add_up(layer, residual, mask=mask, weights=weights, pooled=pooled, totals=totals) -> None:
-                residual = residual.float()
-                pooled[layer] = torch.bmm(weights[:, None], residual)[:, 0]
-                totals[layer] = residual.norm(dim=-1)[mask].sum()
+                residual, device = residual.float(), residual.device
+                pooled[layer] = torch.bmm(weights[:, None].to(device), residual)[:, 0]
+                totals[layer] = residual.norm(dim=-1)[mask.to(device)].sum()
 
             with torch.inference_mode(), reading(subject, add_up):
                 subject.hf.base_model(input_ids=ids, use_cache=False)
                 embed[batch] = pooled["embed"].cpu()
                 layers = range(subject.n_layers)
-                blocks[batch] = torch.stack([pooled[layer] for layer in layers], dim=1).cpu()
-                norms += torch.stack([totals[layer] for layer in layers]).cpu()
+                blocks[batch] = torch.stack([pooled[layer].cpu() for layer in layers], dim=1)
+                norms += torch.stack([totals[layer].cpu() for layer in layers])
             read += int(count.sum())
             _check_finite(blocks[batch], batch)
             bar.update(len(batch))
@@ -159,7 +175,18 @@ def reading(subject: Subject, on_residual: Callable[[Layer, Tensor], None]) -> G
 
 def tokenize(subject: Subject, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, as raw text: no chat template."""
-    return subject.tokenizer(list(texts), return_attention_mask=False)["input_ids"] if len(texts) else []
+    texts = listed(texts)
+    return subject.tokenizer(texts, return_attention_mask=False)["input_ids"] if texts else []
+
+
+def listed(texts: Iterable[str]) -> list[str]:
+    """Texts as a list; refuses one text alone, whose letters would be taken for texts, and what is no text."""
+    if isinstance(texts, str):
+        raise EmovecError(f"A list of texts is wanted, and {texts[:40]!r} is one text: put it into a list, [text].")
+    texts = list(texts)
+    if odd := [(i, text) for i, text in enumerate(texts) if not isinstance(text, str)]:
+        raise EmovecError(f"Text {odd[0][0]} is {odd[0][1]!r}, and no string: leave it out, or make it one.")
+    return texts
 
 
 def text_of(subject: Subject, ids: Sequence[int], *, marks: bool = False) -> str:
@@ -200,16 +227,29 @@ def pad_right(
     return ids.to(device), mask.to(device)
 
 
-def _check_lengths(subject: Subject, tokens: Sequence[Sequence[int]], skip: int) -> None:
-    limit = getattr(subject.hf.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+def longest(subject: Subject) -> int:
+    """How many tokens the model takes."""
+    return getattr(subject.hf.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+
+
+def check_fit(subject: Subject, tokens: Sequence[Sequence[int]]) -> None:
+    """Raise `ActivationError` for a text that is too long for the model."""
+    limit = longest(subject)
     for i, ids in enumerate(tokens):
+        if len(ids) > limit:
+            raise ActivationError(f"Text {i} has {len(ids)} tokens; the model takes {limit}. Cut it into parts.")
+
+
+def _check_lengths(subject: Subject, tokens: Sequence[Sequence[int]], skip: int) -> None:
+    check_fit(subject, tokens)
+    for i, ids in enumerate(tokens):
+        if not ids:
+            raise ActivationError(f"Text {i} is empty: it has no tokens to read. Leave it out.")
         if len(ids) <= skip:
             raise ActivationError(
                 f"Text {i} has {len(ids)} tokens, and the first {skip} are skipped: nothing is left to average. "
                 f"Use longer texts, or a smaller skip."
             )
-        if len(ids) > limit:
-            raise ActivationError(f"Text {i} has {len(ids)} tokens; the model takes {limit}. Cut it into parts.")
 
 
 def _check_finite(values: Float[Tensor, "text layer d_model"], names: Sequence[object]) -> None:

@@ -107,9 +107,7 @@ def _bundle(args: argparse.Namespace) -> int:
     from emovec_lite.bundle import bundle
     from emovec_lite.course.outline import repository
 
-    with _messages_aside():
-        folder = bundle(args.folder, repository())
-    print(folder)
+    print(bundle(args.folder, repository()))
     return 0
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from emovec_lite.activations import length_batches, pad_right, text_of, tokenize
+from emovec_lite.activations import check_fit, length_batches, listed, longest, pad_right, text_of, tokenize
+from emovec_lite.errors import EmovecError
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -31,15 +32,19 @@ def stream(subject: Subject, prompt: str, max_new_tokens: int = 40) -> Iterator[
     """
     import torch
 
-    (prompt_ids,) = tokenize(subject, [prompt])
-    ids, cache, written, shown = torch.tensor([prompt_ids], device=subject.device), None, [], ""
+    prompt_ids = begun(subject, tokenize(subject, [prompt])[0], max_new_tokens)
+    ids, kept, written, shown = torch.tensor([prompt_ids], device=subject.device), {}, [], ""
     stops = subject.hf.generation_config.eos_token_id
     stops = {stops} if isinstance(stops, int) else set(stops or ())
     for _ in range(max_new_tokens):
         with subject.lock, torch.inference_mode():
-            out = subject.hf(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            ids, cache = out.logits[:, -1:].argmax(dim=-1), out.past_key_values
-        written.append(int(ids))
+            out = subject.hf(input_ids=ids, use_cache=True, logits_to_keep=1, **kept)
+        check_logits(out.logits)
+        # The cache goes in by the name that it comes out by: versions of transformers differ in it.
+        kept = {name: value for name, value in out.items() if hasattr(value, "get_seq_length")}
+        new = out.logits[:, -1:].argmax(dim=-1)
+        ids = new if kept else torch.cat([ids, new.to(ids.device)], dim=1)
+        written.append(int(new))
         text = _continuation(subject, prompt_ids, written)
         if not text.endswith("\ufffd"):  # else the first bytes of a letter whose others are still to come
             yield text[len(shown) :]
@@ -62,16 +67,18 @@ def write(
     """Continue prompts, given as token ids, side by side: by the likeliest tokens, or with `generators` by samples.
 
     A sample takes its random numbers from a generator of its own; but for rounding it does not depend on what stands
-    beside it.
+    beside it. Raises `EmovecError` for a prompt that leaves no room, or is empty where the tokenizer has no mark of
+    the beginning, and for logits that are not finite.
     """
     import torch
     from transformers import LogitsProcessorList
 
+    prompts = [begun(subject, prompt, max_new_tokens) for prompt in prompts]
     width = max(map(len, prompts))
     # On the left, here: every text goes on from the end of its prompt.
     ids = torch.tensor([[subject.tokenizer.pad_token_id] * (width - len(p)) + [*p] for p in prompts])
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-    processors = LogitsProcessorList()
+    processors = LogitsProcessorList([lambda written, scores: check_logits(scores)])
     if generators is not None:
         draws = torch.stack([torch.rand(max_new_tokens, generator=generator) for generator in generators])
 
@@ -104,16 +111,49 @@ def perplexity(
     """
     import torch
 
-    tokens, first = with_prompts(subject, texts, prompts or [""] * len(texts))
-    found = np.full(len(texts), np.nan)
-    for batch in length_batches([len(ids) for ids in tokens], BATCH_TOKENS):
+    texts = listed(texts)
+    tokens, first = with_prompts(subject, texts, [""] * len(texts) if prompts is None else prompts)
+    check_fit(subject, tokens)
+    found = np.full(len(tokens), np.nan)
+    held = [i for i, ids in enumerate(tokens) if len(ids) > first[i]]
+    for batch in length_batches([len(tokens[i]) for i in held], BATCH_TOKENS):
+        batch = [held[i] for i in batch]
         ids, _ = pad_right([tokens[i] for i in batch], subject.tokenizer.pad_token_id, subject.device)
         with subject.lock, torch.inference_mode():
             logits = subject.hf(input_ids=ids, use_cache=False).logits
+        check_logits(logits)
         for row, i in enumerate(batch):
-            if len(tokens[i]) > first[i]:
-                found[i] = float(surprise(logits[row], tokens[i], first[i]).mean().exp())
+            found[i] = float(surprise(logits[row], tokens[i], first[i]).mean().exp())
     return found
+
+
+def begun(subject: Subject, prompt: Sequence[int], new: int = 0) -> list[int]:
+    """A prompt to go on from with so many new tokens: an empty one is the tokenizer's mark of the beginning.
+
+    Raises `EmovecError` where there is no such mark, and where the model does not take so many tokens.
+    """
+    mark = subject.tokenizer.bos_token_id
+    ids = list(prompt) or ([] if mark is None else [mark])
+    if not ids:
+        raise EmovecError(
+            f"The prompt is empty, and {subject.spec.name} has no mark of the beginning to go on from. Say a word."
+        )
+    if len(ids) + new > longest(subject):
+        raise EmovecError(
+            f"The prompt has {len(ids)} tokens, and {new} are to follow; the model takes {longest(subject)}. Shorten "
+            "the prompt, or ask for fewer."
+        )
+    return ids
+
+
+def check_logits(logits: Float[Tensor, "*batch vocabulary"]) -> Float[Tensor, "*batch vocabulary"]:
+    """Give logits back; raise `EmovecError` if they are not finite. (-inf rules a token out, and is meant.)"""
+    if not (logits < float("inf")).all():
+        raise EmovecError(
+            "The model's logits are not finite, so it can pick no word. In fp16 large activations overflow: load the "
+            "model in bf16 or fp32 (EMOVEC_DTYPE=float32). If it is steered, a smaller strength may do."
+        )
+    return logits
 
 
 def surprise(logits: Float[Tensor, "token vocabulary"], ids: Sequence[int], first: int) -> Float[Tensor, " later"]:
@@ -126,6 +166,7 @@ def surprise(logits: Float[Tensor, "token vocabulary"], ids: Sequence[int], firs
 
 def with_prompts(subject: Subject, texts: Sequence[str], prompts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
     """Token ids of each prompt with its text, and where the text begins: at 1 at the earliest."""
+    texts, prompts = listed(texts), listed(prompts)
     alone = tokenize(subject, prompts)
     whole = tokenize(subject, [prompt + text for prompt, text in zip(prompts, texts, strict=True)])
     first = []
@@ -138,6 +179,7 @@ def with_prompts(subject: Subject, texts: Sequence[str], prompts: Sequence[str])
 
 def next_tokens(subject: Subject, words: Sequence[str]) -> list[int]:
     """The token that each word begins with when it follows other words."""
+    words = listed(words)
     tokens, first = with_prompts(subject, [f" {word}" for word in words], ["feels"] * len(words))
     return [ids[i] for ids, i in zip(tokens, first, strict=True)]
 

@@ -472,7 +472,7 @@ def dose_panels(table: pandas.DataFrame, measure: str, *, ylabel: str, title: st
             own.strength, own["mean"], 1.96 * own["sem"], fmt="D-", color=BLUE, ms=5, lw=1.3, capsize=3, mec="black",
             mew=0.4, label="this emotion",
         )  # fmt: skip
-        axes.set_title(*_shown([name]), loc="left")
+        axes.set_title(_shown([name])[0], loc="left")
         if (place := axes.get_subplotspec()) and place.is_last_row():
             axes.set_xlabel("strength")
     for axes in panels[len(emotions) :]:

@@ -8,19 +8,38 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from emovec_lite.activations import length_batches, mean_from, pad_right, reading, tokenize
+from emovec_lite.activations import (
+    check_fit,
+    known_layer,
+    length_batches,
+    listed,
+    mean_from,
+    pad_right,
+    reading,
+    tokenize,
+)
 from emovec_lite.errors import EmovecError, UnknownName
 from emovec_lite.extraction import centred_means, story_activations
-from emovec_lite.generation import BATCH_TOKENS, next_tokens, perplexity, surprise, with_prompts, write
+from emovec_lite.generation import (
+    BATCH_TOKENS,
+    begun,
+    check_logits,
+    next_tokens,
+    perplexity,
+    surprise,
+    with_prompts,
+    write,
+)
 from emovec_lite.geometry import ridge_axis
+from emovec_lite.hooks import changing
 from emovec_lite.norms import ratings
 from emovec_lite.stories import DATA, Corpus, load_neutral, words_of
 from emovec_lite.vectors import Direction, EmotionVectors, project_out
@@ -41,31 +60,38 @@ def steer(subject: Subject, direction: Direction, strength: float, positions: Po
     At every token; or with `positions="generated"` only where the model is about to write, at the last token of a
     prompt and at each one that follows (in a pass over a whole text that is only its last); or at a slice of the
     tokens of one text, counted from its beginning. Blocks nest and add up. Earlier layers are untouched, and the
-    model is as before when the block ends, however it ends. Other threads that steer, read or generate with this
-    library wait until then. Raises `UnknownName` for a layer that the model has not, `EmovecError` for a direction of
-    another width and for a slice that counts from the end.
+    model is as before when the block ends, however it ends. Hooks and nnsight see the layer steered. Other threads
+    that steer, read or generate with this library wait until then. Raises `UnknownName` for a layer that the model
+    has not, `EmovecError` for a direction of another width, for what is not finite (the logits of a pass, too), and
+    for a slice that counts from the end.
     """
-    layer = _layer(subject, direction)
+    layer, patch = _push(subject, direction, strength)
     if isinstance(positions, slice) and any((x or 0) < 0 for x in (positions.start, positions.stop, positions.step)):
         raise EmovecError(
             f"{positions} counts from the end, which moves as the text grows: count from the beginning."
         )
     if not isinstance(positions, slice) and positions not in ("all", "generated"):
         raise UnknownName("positions", positions, ["all", "generated", "a slice"])
-    with _adding(subject, layer, strength * direction.residual_norm * direction.vector, positions):
+    with _adding(subject, layer, patch, positions):
         yield
 
 
-def _layer(subject: Subject, direction: Direction) -> int:
-    """Where a direction steers; refuses one of a layer or a width that the model has not."""
-    if direction.layer not in range(subject.n_layers):
-        raise UnknownName("layer", direction.layer, range(subject.n_layers))
+def _push(subject: Subject, direction: Direction, strength: float) -> tuple[int, Float[Tensor, " d_model"]]:
+    """Where steering adds what; refuses a layer or a width that the model has not, and what is not finite."""
+    layer = known_layer(direction.layer, range(subject.n_layers))
     if direction.vector.shape != (subject.d_model,):
         raise EmovecError(
             f"{direction.name!r} has shape {tuple(direction.vector.shape)}, the model's residual stream is "
             f"{subject.d_model} wide: take a direction from this model's own vectors."
         )
-    return direction.layer
+    patch = float(strength) * direction.residual_norm * direction.vector
+    if not patch.isfinite().all():
+        raise EmovecError(
+            f"Steering by {direction.name!r} is not finite: its strength is {strength}, its residual norm "
+            f"{direction.residual_norm:g}, its length {direction.vector.norm():g}. Take a finite strength, and a "
+            "direction whose numbers are finite."
+        )
+    return layer, patch
 
 
 @contextmanager
@@ -73,36 +99,55 @@ def _adding(
     subject: Subject, layer: int, patch: Float[Tensor, "*#batch_and_token d_model"], positions: Positions = "all"
 ) -> Generator[None]:
     """Add a vector, or one for each text of a batch, to what a block puts out."""
-    patch = patch.to(subject.device, subject.dtype)
-    read = 0  # tokens of the text that earlier passes left in the cache
+    held = 0  # tokens of the text that earlier passes left in the cache
 
     def begin(module, args, kwargs) -> None:
-        nonlocal read
-        cache = kwargs.get("past_key_values")
-        read = 0 if cache is None else int(cache.get_seq_length())
+        nonlocal held
+        held = _tokens_held(args, kwargs)
 
     def places(n: int) -> slice | list[int]:
         """Which of this pass's n tokens to steer."""
         if isinstance(positions, slice):
-            return [i - read for i in range(read + n)[positions] if i >= read]
+            return [i - held for i in range(held + n)[positions] if i >= held]
         return slice(None) if positions == "all" else [n - 1]
 
-    def add(module, args, output):
+    def add(output):
+        nonlocal patch
         # Blocks return a tensor or a tuple that begins with it, by architecture and version.
         plain = output if hasattr(output, "shape") else output[0]
+        patch = patch.to(plain.device, plain.dtype)
         steered = plain.clone()
         steered[:, places(plain.shape[1])] += patch
         return steered if plain is output else (steered, *output[1:])
 
-    handles = []
-    with subject.lock:
-        try:
-            handles.append(subject.hf.base_model.register_forward_pre_hook(begin, with_kwargs=True))
-            handles.append(subject.blocks[layer].register_forward_hook(add))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    def check(module, args, output) -> None:
+        if getattr(output, "logits", None) is not None:
+            check_logits(output.logits)
+
+    with subject.lock, ExitStack() as stack:
+        if isinstance(positions, slice):
+            handle = subject.hf.base_model.register_forward_pre_hook(begin, with_kwargs=True)
+            stack.callback(handle.remove)
+        stack.callback(subject.hf.register_forward_hook(check).remove)
+        stack.enter_context(changing(subject.blocks[layer], add))
+        yield
+
+
+def _tokens_held(args: Sequence[object], kwargs: Mapping[str, object]) -> int:
+    """How many tokens of the text a pass finds in its cache, under whatever name the cache comes.
+
+    Raises `EmovecError` for one that does not say: without its count a slice of positions would mean others.
+    """
+    for name, value in [*enumerate(args), *kwargs.items()]:
+        if count := getattr(value, "get_seq_length", None):
+            return int(count())
+        named = isinstance(name, str) and ("cache" in name or "past" in name)
+        if named and value is not None and not isinstance(value, bool) and not hasattr(value, "shape"):
+            raise EmovecError(
+                f"This model keeps {name}, a {type(value).__name__}, which does not say how many tokens it holds, so "
+                'positions cannot be counted: steer "all" or "generated" positions instead of a slice.'
+            )
+    return 0
 
 
 # --- Directions to compare with ------------------------------------------------------------------------------
@@ -159,9 +204,9 @@ def plane_direction(vectors: EmotionVectors, layer: int, valence: float, arousal
     to_right, up = torch.tensor(weights, dtype=rows.dtype) @ rows
     to_right = to_right / to_right.norm()
     up = up - (up @ to_right) * to_right
-    norm = float(vectors.norms[vectors.layers.index(layer)])
     name = f"valence {valence:+.2f}, arousal {arousal:+.2f}"
-    return Direction(name, layer, valence * to_right + arousal * up / up.norm(), norm)
+    vector = valence * to_right + arousal * up / up.norm()
+    return replace(vectors.direction(names[0], layer), name=name, vector=vector)
 
 
 # --- Odds of words -------------------------------------------------------------------------------------------
@@ -174,9 +219,12 @@ def word_odds(subject: Subject, words: Sequence[str], prompts: Sequence[str] = F
     import torch
 
     first = next_tokens(subject, words)
-    ids, mask = pad_right(tokenize(subject, prompts), subject.tokenizer.pad_token_id, subject.device)
+    tokens = [begun(subject, ids) for ids in tokenize(subject, prompts)]
+    ids, _ = pad_right(tokens, subject.tokenizer.pad_token_id, subject.device)
     with subject.lock, torch.inference_mode():
-        logits = subject.hf(input_ids=ids, use_cache=False).logits[torch.arange(len(ids)), mask.sum(dim=1) - 1]
+        logits = subject.hf(input_ids=ids, use_cache=False).logits
+        logits = logits[range(len(tokens)), [len(text) - 1 for text in tokens]]
+    check_logits(logits)
     p = logits.float().softmax(dim=-1)[:, first].cpu().double()
     return (p.log() - (1 - p).log()).mean(dim=0).numpy()
 
@@ -233,6 +281,7 @@ def judge(
     """
     import torch
 
+    layer = known_layer(layer, vectors.layers)
     human = ratings(vectors.emotions, "valence")
     rated = ~np.isnan(human)
     axis, intercept = ridge_axis(vectors.at(layer).double().numpy()[rated], human[rated])
@@ -240,7 +289,8 @@ def judge(
     sides = [next_tokens(subject, words) for words in (PLEASANT, UNPLEASANT)]
     tokens, first = with_prompts(subject, texts, prompts)
     verdict = subject.tokenizer(VERDICT, add_special_tokens=False)["input_ids"]
-    found = {name: np.full(len(texts), np.nan) for name in ("odds", "projection", "perplexity")}
+    check_fit(subject, [ids + verdict for ids in tokens])
+    found = {name: np.full(len(tokens), np.nan) for name in ("odds", "projection", "perplexity")}
     for batch in length_batches([len(ids) + len(verdict) for ids in tokens], BATCH_TOKENS):
         rows = [tokens[i] + verdict for i in batch]
         ids, _ = pad_right(rows, subject.tokenizer.pad_token_id, subject.device)
@@ -252,6 +302,7 @@ def judge(
 
         with torch.inference_mode(), reading(subject, keep):
             logits = subject.hf(input_ids=ids, use_cache=False).logits
+        check_logits(logits)
         for row, i in enumerate(batch):
             end = len(tokens[i])
             said = logits[row, len(rows[row]) - 1].float().log_softmax(dim=-1)
@@ -268,6 +319,7 @@ def text_measures(texts: Sequence[str]) -> dict[str, Float[np.ndarray, " text"]]
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     vader = SentimentIntensityAnalyzer()
+    texts = listed(texts)
     words = [words_of(text) for text in texts]
     return {
         "lexicon": np.array([vader.polarity_scores(text)["compound"] for text in texts]),
@@ -316,16 +368,16 @@ def dose_response(
     plain = replace(next(iter(directions.values()))[0], name="unsteered")
     todo = [("unsteered", plain, 0.0)]
     todo += [(kind, d, s) for kind, group in directions.items() for d in group for s in strengths]
-    layers = [_layer(subject, direction) for _, direction, _ in todo]
+    pushes = [_push(subject, direction, strength) for _, direction, strength in todo]
     parts: list[pandas.DataFrame] = []
     bar = tqdm(total=len(todo), desc="Steering", unit=" conditions", file=sys.stderr, disable=len(todo) < 8)
     try:
         while len(parts) < len(todo):
             # Several conditions side by side, each with a patch of its own: a row more costs little.
-            layer = layers[len(parts)]
-            batch = todo[len(parts) :][: max(1, ROWS // len(grid))]
-            batch = list(takewhile(lambda condition, layer=layer: condition[1].layer == layer, batch))
-            patch = torch.stack([s * d.residual_norm * d.vector for _, d, s in batch])
+            layer = pushes[len(parts)][0]
+            side_by_side = takewhile(lambda push, layer=layer: push[0] == layer, pushes[len(parts) :])
+            patch = torch.stack([patch for _, patch in islice(side_by_side, max(1, ROWS // len(grid)))])
+            batch = todo[len(parts) :][: len(patch)]
             with _adding(subject, layer, patch.repeat_interleave(len(grid), dim=0)[:, None]):
                 texts = sampled(subject, *zip(*grid * len(batch), strict=True), tokens)
             found = judge(subject, vectors, judged_at, texts, [prompt for prompt, _ in grid] * len(batch))
@@ -336,7 +388,7 @@ def dose_response(
                 parts.append(table.assign(kind=kind, direction=direction.name, strength=strength))
             bar.update(len(batch))
     except KeyboardInterrupt:
-        print(f"Interrupted: {len(parts)} of {len(todo)} conditions are done.", file=sys.stderr)
+        print(f"Interrupted: {len(parts)} of {len(todo)} conditions are done.")
     bar.close()
     columns = ["kind", "direction", "strength", "prompt", "seed", "text"]
     columns += ["odds", "projection", "lexicon", "perplexity", "distinct", "repeated"]
@@ -383,7 +435,7 @@ def calibrate(
     if layers is None:
         layers = sorted({round(x) for x in np.linspace(subject.n_layers // 4, subject.n_layers - 1, 6)})
     passage, prompts = load_neutral()[:1], OPENINGS
-    readout = vectors.direction(emotion, round(2 * subject.n_layers / 3) - 1)
+    readout = vectors.direction(emotion, subject.main_layer)
 
     def surprise_under(direction: Direction, strength: float) -> float:
         with steer(subject, direction, strength):
@@ -410,7 +462,7 @@ def calibrate(
             low, high, price = (middle, high, found) if found <= bound else (low, middle, price)
         strength = round(low * 0.05, 2)
         effect = along(direction, strength) - unmoved
-        rows.append({"layer": layer, "strength": strength, "price": price, "effect": effect})
+        rows.append({"layer": direction.layer, "strength": strength, "price": price, "effect": effect})
     table = pandas.DataFrame(rows)
     best = table.loc[table.effect.idxmax()]
     return Calibration(vectors.direction(emotion, int(best.layer)), float(best.strength), table)
@@ -423,7 +475,8 @@ if __name__ == "__main__":  # remake the shipped doses: about a quarter of an ho
     from emovec_lite.models import load_model
     from emovec_lite.stories import load_corpus
 
-    corpus, made = load_corpus(), load_or_compute()
+    default, corpus = load_model(device="cpu", dtype=torch.float32), load_corpus()
+    made = load_or_compute(default)
     like = made.direction("happy", 19)
     groups = {
         "emotion": [made.direction(name, 19) for name in ("happy", "grateful", "calm", "sad", "afraid", "angry")],
@@ -431,6 +484,5 @@ if __name__ == "__main__":  # remake the shipped doses: about a quarter of an ho
         "shuffled": shuffled_label_directions(made, corpus, like, 5),
         "all stories": [all_story_mean(made, like)],
     }
-    default = load_model(device="cpu", dtype=torch.float32)
     table = dose_response(default, made, groups, (-0.25, 0.1, 0.25, 0.4), 24, seeds=(0, 1, 2))
     table.round(3).to_csv(DATA / "doses.csv.xz", index=False)

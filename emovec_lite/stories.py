@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import combinations, cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emovec_lite.errors import CorpusError, UnknownName, disk_errors
 
@@ -183,7 +183,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict]]:
 def _stories(path: Path, number: int, row: dict) -> list[Story]:
     where = f"{path}, line {number}"
     emotion, names = row.get("emotion"), row.get("names") or []
-    texts = row.get("stories") or [row.get("text") or row.get("story")]
+    texts: Any = row.get("stories") or [row.get("text") or row.get("story")]
     if not isinstance(emotion, str) or not emotion.strip():
         raise CorpusError(f"{where}: 'emotion' must be a word, got {emotion!r}.")
     if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() for t in texts):

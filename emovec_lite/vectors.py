@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import operator
 import os
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex, cast
+from typing import TYPE_CHECKING, SupportsFloat
 
 from jaxtyping import Float
 
-from emovec_lite.activations import Layer, MeanActivations
+from emovec_lite.activations import Layer, MeanActivations, as_layer, known_layer
 from emovec_lite.errors import ArtifactError, EmovecError, UnknownName, disk_errors
 from emovec_lite.models import MODELS
 from emovec_lite.models.subject import layer_at
@@ -130,10 +128,7 @@ class EmotionVectors:
         return Direction(emotion, layer, self.at(layer)[self.emotions.index(emotion)], norm).unit()
 
     def _check(self, layer: Layer) -> int:
-        found = as_layer(layer)
-        if type(found) is not int or found not in self.layers:  # True and 1.0 are equal to 1
-            raise UnknownName("layer", layer, [*self.layers, "embed"])
-        return self.layers.index(found)
+        return self.layers.index(known_layer(layer, self.layers))
 
     def save(self, path: Path | str, *, story_layers: Sequence[int] | None = None, story_embed: bool = True) -> None:
         """Write fp16 safetensors with provenance, whole or not at all; keep only `story_layers` of the stories.
@@ -195,13 +190,6 @@ class EmotionVectors:
         stories = MeanActivations(blocks, tuple(kept), tensors.pop("story_embed", None), tensors["norms"][held])
         tensors.setdefault("embed", None)
         return cls(tuple(emotions), stories=stories, provenance=meta, layers=tuple(layers), **tensors)
-
-
-def as_layer(layer: object) -> Layer:
-    """A layer as a plain number, whether it comes as Python's, NumPy's or torch's; anything else as it is."""
-    with suppress(TypeError):
-        return layer if isinstance(layer, bool) else operator.index(cast("SupportsIndex", layer))
-    return cast("Layer", layer)
 
 
 def project_out(

@@ -165,7 +165,8 @@ def test_where_that_does_not_help_the_rest_is_kept(model, python, fault, reason)
 
 
 def test_an_interruption_stops_it_at_once_and_keeps_what_is_whole(model, python):
-    child = python.start(FETCH)
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # not so in the background
+    child = python.start(heeds + FETCH)
     while SECOND not in model.fetched():
         model.slow = 0.0 if FIRST not in model.fetched() else 0.3
         time.sleep(0.01)

@@ -85,6 +85,14 @@ def test_the_committed_solution_passes_the_lint(chapter):
 
 
 @each_chapter
+def test_a_chapters_code_and_its_exercises_fit_every_model(chapter):
+    cells = [cell.source for cell in as_solution(read_source(ROOT, chapter)).cells if cell.cell_type == "code"]
+    assert lint.fixed_to_a_model("\n".join(cells)) == []
+    for path in sorted((ROOT / "emovec_lite" / "course" / "chapters").glob(f"c{chapter.number}_*/*.py")):
+        assert lint.fixed_to_a_model(path.read_text(encoding="utf-8"), calls=False) == [], path.name
+
+
+@each_chapter
 def test_the_committed_chapter_has_no_outputs_and_no_dead_links(chapter):
     path = ROOT / "chapters" / f"{chapter.name}.ipynb"
     notebook = nbformat.read(path, 4)
@@ -150,3 +158,47 @@ def test_lint_finds_dead_links_and_long_cells(tmp_path):
     assert lint.long_cells(notebook_of("\n".join("x" * 25), "\n".join("x" * 26))) == [
         "cell 1: 26 lines, more than 25"
     ]
+
+
+@pytest.mark.parametrize("code", [
+    "residual = subject.nn.model.layers[layer].output.save()",
+    "subject.hf.model.norm(residual)",
+    "subject.blocks[7].register_forward_hook(look)",
+    "vectors = load_or_compute()",
+    "own = load_or_compute(own_corpus)",
+    "afraid = vectors.direction('afraid', 19)",
+    "afraid = vectors.direction('afraid', layer=19)",
+    "here = vectors.at(14)",
+    "layer, skip = 14, 30",
+    "names, layer = list(vectors.emotions), 19",
+    "for layer in (0, 10, 20): pass",
+    "[vectors.at(place) for place in [14, 19]]",
+    "from emovec_lite.plots import circumplex\nshow(circumplex(vectors, 19))",
+    "def read(subject, text, layer): ...\nread(subject, text, 12)",
+    "x = torch.zeros(576)",
+    "print(f'at layer 19: {x}')",
+    "scores = {'layer 19': 1}",
+    "subject = load_model('gemma-3-270m')",
+    "if colab:\n    %pip install x\nlayer = 19",
+])  # fmt: skip
+def test_lint_finds_code_that_fits_one_model_alone(code):
+    assert len(lint.fixed_to_a_model(code)) == 1, lint.fixed_to_a_model(code)
+
+
+def test_lint_lets_code_for_every_model_be():
+    assert (
+        lint.fixed_to_a_model("""
+from emovec_lite import generate, load_or_compute
+vectors, layer, skip = load_or_compute(subject), subject.main_layer, 30
+own = load_or_compute(subject, own_corpus)
+first, last = vectors.layers[0], vectors.layers[-1]
+handle = subject.blocks[layer].register_forward_hook(look)
+for layer in sorted({subject.layer_at(share) for share in (0, 0.37, 1)}):
+    print(f"layer {layer}: {generate(subject, prompt, 24)}", texts[19], 30, "layer 0")
+with subject.nn.trace(text):
+    residual = subject.nn.blocks[layer].output.save()
+rows = [vectors.at(place) for place in range(0, subject.n_layers, 2)]
+seen = random_directions(vectors.direction("afraid", layer), 20)
+""")
+        == []
+    )

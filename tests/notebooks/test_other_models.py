@@ -6,12 +6,16 @@ import sys
 
 import pytest
 
-from emovec_lite.course.exercise import exercises
 from emovec_lite.course.outline import CHAPTERS, repository
 from tests.conftest import ARCHITECTURES, _config
 
 LAYERS = dict(zip(ARCHITECTURES, (4, 5, 6, 4, 5, 4, 5, 6), strict=True))
 MARKED = ("llama", "mistral", "gemma3", "gemma4", "apertus")  # whose tokenizers begin every text with a mark
+# All chapters with all of them (`EMOVEC_ALL=1`) take minutes. Code of a chapter meets that of a model in 01 (its
+# blocks and their parts), 02 (batches) and 06 (generating); GPT-2, least like the default model, goes through all.
+COVERING = dict.fromkeys(ARCHITECTURES, ["01", "02"])
+COVERING |= dict.fromkeys(("gemma3", "gemma4", "gpt_neox"), ["01", "02", "06"])
+COVERING["gpt2"] = [*CHAPTERS]
 
 
 def _sized(architecture, vocabulary):
@@ -26,7 +30,9 @@ def _sized(architecture, vocabulary):
     made |= {name: size for name, size in sizes.items() if name in made}
     if architecture == "gemma4":
         made["final_logit_softcapping"] = 30.0
-    return type(config)(**{name: value for name, value in made.items() if name not in ("layer_types", "per_layer_config")})
+    return type(config)(
+        **{name: value for name, value in made.items() if name not in ("layer_types", "per_layer_config")}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -73,15 +79,16 @@ def model_folder(words, tmp_path):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_all_chapters_run_with_a_model_of_another_architecture(architecture, model_folder, tmp_path):
-    env = {**os.environ, "EMOVEC_MODEL": str(model_folder(architecture)), "EMOVEC_CACHE": str(tmp_path / "cache")}
+def test_chapters_run_with_a_model_of_another_architecture(architecture, model_folder, tmp_path):
+    chapters = [*CHAPTERS] if "EMOVEC_ALL" in os.environ else COVERING[architecture]
+    env = {
+        **os.environ, "EMOVEC_MODEL": str(model_folder(architecture)), "EMOVEC_CACHE": str(tmp_path / "cache"),
+        "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8",
+    }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "emovec_lite.cli", "run"],
+        [sys.executable, "-m", "emovec_lite.cli", "run", *chapters],
         cwd=repository(), env=env, capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
-    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line}
-    print(done.stdout)
-    for chapter in CHAPTERS.values():
-        n = len(chapter.numbers(exercises()))
-        assert lines[chapter.name].endswith(f"{n} of {n}"), done.stdout + done.stderr
     assert done.returncode == 0, done.stdout + done.stderr
+    ran = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
+    assert [*ran] == [CHAPTERS[number].name for number in chapters], done.stdout

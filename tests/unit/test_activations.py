@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from emovec_lite.activations import (
     reading,
     token_activations,
 )
-from emovec_lite.errors import ActivationError, UnknownName
+from emovec_lite.errors import ActivationError, EmovecError, UnknownName
 from tests.conftest import ARCHITECTURES
 
 
@@ -108,6 +109,21 @@ def test_too_long_a_text_is_named(tiny):
         mean_activations(tiny(), [text(140)], skip=5)
 
 
+def test_an_empty_text_is_named(tiny):
+    for work in (token_activations, lambda subject, empty: mean_activations(subject, [text(20), empty], skip=0)):
+        for empty in ("", "  "):
+            with pytest.raises(ActivationError, match=r"Text [01] is empty"):
+                work(tiny(), empty)
+
+
+@pytest.mark.parametrize("work", [mean_activations, prompt_activations])
+def test_one_text_where_a_list_is_wanted_is_refused(tiny, work):
+    with pytest.raises(EmovecError, match=r"'w1 w2' is one text: put it into a list, \[text\]"):
+        work(tiny(), "w1 w2")
+    with pytest.raises(EmovecError, match="Text 1 is None"):
+        work(tiny(), [text(40), None])
+
+
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_values_that_are_not_finite_are_refused_with_text_and_layer(tiny, poison):
     subject = tiny()
@@ -185,5 +201,10 @@ def test_a_layer_that_is_not_held_is_refused(tiny):
     assert acts.held == (0, 1, 2, 3, "embed")
     bare = replace(acts, embed=None)
     assert bare.held == (0, 1, 2, 3)
+    for layer in (True, 1.0, "1", None, -1, torch.tensor([1, 2]), [1]):
+        with pytest.raises(UnknownName, match="layer"):
+            acts.at(layer)
+    for layer in (np.int64(2), torch.tensor(2)):
+        assert torch.equal(acts.at(layer), acts.blocks[:, 2])
     with pytest.raises(UnknownName, match="layer 'embed'"):
         bare.at("embed")

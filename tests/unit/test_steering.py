@@ -1,5 +1,6 @@
 """Steering is exact addition at one layer, and leaves nothing behind; and what it is compared with is fair."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,9 @@ import torch
 
 from emovec_lite import steering
 from emovec_lite.activations import mean_activations, token_activations, tokenize
-from emovec_lite.errors import ArtifactError, EmovecError, UnknownName
+from emovec_lite.errors import ActivationError, ArtifactError, EmovecError, UnknownName
 from emovec_lite.extraction import load_or_compute, vectors_from
-from emovec_lite.generation import perplexity
+from emovec_lite.generation import generate, perplexity, stream
 from emovec_lite.geometry import ridge_axis
 from emovec_lite.models import DEFAULT_MODEL
 from emovec_lite.norms import ratings
@@ -95,27 +96,259 @@ def test_nested_steering_adds_up_and_each_ends_with_its_block(tiny, direction):
     torch.testing.assert_close(one[2], plain[2] + 5.0 * direction.vector)
 
 
-def test_what_others_hold_of_the_stream_is_not_overwritten(tiny, direction):
+def test_what_others_hold_of_the_stream_is_not_overwritten(tiny, direction, monkeypatch):
     subject, kept = tiny(), []
-    plain = token_activations(subject, TEXT)
-    handle = subject.blocks[2].register_forward_hook(lambda module, args, output: kept.append(output))
-    try:
-        for positions in ("all", "generated", slice(1, 3)):
-            with steer(subject, direction, 1.0, positions):
-                token_activations(subject, TEXT)
-    finally:
-        handle.remove()
+    plain, forward = token_activations(subject, TEXT), subject.blocks[2].forward
+
+    def keeping(*args, **kwargs):
+        kept.append(forward(*args, **kwargs))
+        return kept[-1]
+
+    monkeypatch.setattr(subject.blocks[2], "forward", keeping)
+    for positions in ("all", "generated", slice(1, 3)):
+        with steer(subject, direction, 1.0, positions):
+            token_activations(subject, TEXT)
     assert len(kept) == 3 and all(torch.equal(tensor[0], plain[2]) for tensor in kept)
+    assert subject.blocks[2].forward is keeping
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_hooks_see_the_layer_steered_whenever_they_came(tiny, direction, architecture):
+    subject, seen = tiny(architecture), []
+
+    def see(module, args, output):
+        seen.append(first(output)[0])
+
+    early = subject.blocks[2].register_forward_hook(see)
+    with steer(subject, direction, 0.5):
+        late = subject.blocks[2].register_forward_hook(see)
+        steered = token_activations(subject, TEXT)
+    early.remove(), late.remove()
+    assert len(seen) == 2 and all(torch.equal(one, steered[2]) for one in seen)
+
+
+def first(output):
+    return output if hasattr(output, "shape") else output[0]
+
+
+def state(subject):
+    """What steering could leave on a model: hooks, and attributes of its modules."""
+    return [
+        ([*vars(m)], dict(m._forward_hooks), dict(m._forward_pre_hooks), vars(m).get("forward"))
+        for m in subject.hf.modules()
+    ]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_the_model_is_as_before_after_an_exception(tiny, direction, error):
     subject = tiny()
-    plain = token_activations(subject, TEXT)
+    plain, before = token_activations(subject, TEXT), state(subject)
     with pytest.raises(error), steer(subject, direction, 1.0, slice(0, 2)):
+        assert state(subject) != before
         raise error
-    assert not any(hooks for m in subject.hf.modules() for hooks in (m._forward_hooks, m._forward_pre_hooks))
+    assert state(subject) == before
     assert torch.equal(token_activations(subject, TEXT), plain)
+
+
+def test_steering_ends_in_any_order(tiny, direction):
+    subject = tiny()
+    plain, before = token_activations(subject, TEXT), state(subject)
+    one, other = (
+        steer(subject, direction, 1.0),
+        steer(subject, replace(direction, vector=direction.vector.flip(0)), 1.0),
+    )
+    one.__enter__(), other.__enter__(), one.__exit__(None, None, None)
+    torch.testing.assert_close(token_activations(subject, TEXT)[2], plain[2] + 5.0 * direction.vector.flip(0))
+    other.__exit__(None, None, None)
+    assert state(subject) == before and torch.equal(token_activations(subject, TEXT), plain)
+
+
+@pytest.fixture
+def fresh(tiny):
+    """A function that gives a `Subject` of its own: no nnsight has ever been put on the model."""
+
+    def make(architecture="llama"):
+        subject = tiny(architecture)
+        hf = type(subject.hf)(deepcopy(subject.hf.config)).eval().requires_grad_(False)
+        hf.load_state_dict(subject.hf.state_dict())
+        return replace(subject, hf=hf)
+
+    return make
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("made", ["before", "inside", "after"])
+def test_nnsight_sees_the_layer_steered_while_it_is(fresh, direction, architecture, made):
+    subject = fresh(architecture)
+    plain = token_activations(subject, TEXT)
+    if made == "before":
+        assert subject.nn
+    before = state(subject)
+    for layer in range(subject.n_layers):
+        with steer(subject, replace(direction, layer=layer), 0.5):
+            steered = token_activations(subject, TEXT)
+            if made != "after":
+                torch.testing.assert_close(seen_by_nnsight(subject), steered)
+    if made == "before":
+        assert state(subject) == before
+    assert not any("_hf_hook" in vars(block) for block in subject.blocks)
+    torch.testing.assert_close(seen_by_nnsight(subject), plain)
+    assert torch.equal(token_activations(subject, TEXT), plain)
+    assert "hidden_states" in str(subject.nn.blocks[2].source)  # nnsight found the block's own source
+
+
+def seen_by_nnsight(subject):
+    """The residual stream at every layer, each as the next block's input, too."""
+    seen, received = [], []
+    with torch.no_grad(), subject.nn.trace(TEXT):
+        for block, following in zip(subject.nn.blocks, [*subject.nn.blocks[1:], subject.nn.final_norm], strict=True):
+            seen.append(first(block.output)[0].save())
+            received.append(following.input[0].save())
+    assert all(torch.equal(a, b) for a, b in zip(seen, received, strict=True))
+    return torch.stack(seen)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_edit_by_nnsight_comes_on_top_of_steering(tiny, direction, architecture):
+    subject, other = tiny(architecture), replace(direction, vector=direction.vector.flip(0))
+    with steer(subject, direction, 1.0):
+        with steer(subject, other, 1.0):
+            both = subject.hf(torch.tensor(tokenize(subject, [TEXT]))).logits
+        with torch.no_grad(), subject.nn.trace(TEXT):
+            first(subject.nn.blocks[2].output)[:] += 5.0 * other.vector
+            logits = subject.nn.output.logits.save()
+    torch.testing.assert_close(logits, both, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3", "gpt2"])
+@pytest.mark.parametrize("positions", ["all", slice(0, 1), slice(3, 9), slice(6, None)])
+def test_generation_by_nnsight_and_by_transformers_is_steered_as_one_pass_is(
+    tiny, direction, architecture, positions
+):
+    subject = tiny(architecture)
+    ids = torch.tensor(tokenize(subject, [TEXT]))
+    options = dict(max_new_tokens=6, do_sample=False, return_dict_in_generate=True, output_logits=True)
+    with steer(subject, direction, 3.0, positions), torch.inference_mode():
+        plain = subject.hf.generate(ids, **options)
+        with subject.nn.generate(ids, **options) as tracer:
+            traced = tracer.result.save()
+        whole = subject.hf(plain.sequences, use_cache=False).logits[:, 4:-1]
+    for made in (plain, traced):
+        assert torch.equal(made.sequences, plain.sequences)
+        torch.testing.assert_close(torch.stack(made.logits, dim=1), whole, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(whole, subject.hf(plain.sequences, use_cache=False).logits[:, 4:-1], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["past_key_values", "cache", "state"])
+def test_a_slice_counts_what_the_cache_holds_by_whatever_name_it_comes(tiny, direction, name):
+    """transformers 5.24 renamed it: what was steered in every step was then each step's first token."""
+    subject, names = tiny(), []
+    (ids,) = torch.tensor(tokenize(subject, ["w1 w2 w3 w4 w5 w6 w7"])).split(7)
+
+    def renamed(module, args, kwargs):
+        names.extend(key for key, value in kwargs.items() if hasattr(value, "get_seq_length"))
+        return args, {name if key in names else key: value for key, value in kwargs.items()}
+
+    def named_back(module, args, kwargs):
+        return args, {names[-1] if key == name and names else key: value for key, value in kwargs.items()}
+
+    with steer(subject, direction, 2.0, slice(0, 1)), torch.inference_mode():
+        whole = subject.hf(ids, use_cache=False).logits[0, -1]
+    handles = [subject.hf.base_model.register_forward_pre_hook(renamed, with_kwargs=True)]
+    with steer(subject, direction, 2.0, slice(0, 1)), torch.inference_mode():
+        handles.append(subject.hf.base_model.register_forward_pre_hook(named_back, with_kwargs=True))
+        out = subject.hf(ids[:, :5], use_cache=True)
+        out = subject.hf(ids[:, 5:], past_key_values=out.past_key_values, use_cache=True)
+    [handle.remove() for handle in handles]
+    assert names and len(handles) == 2
+    torch.testing.assert_close(out.logits[0, -1], whole, rtol=1e-4, atol=1e-5)
+
+
+def test_a_cache_that_cannot_be_counted_is_refused_for_a_slice(tiny, direction):
+    subject = tiny()
+    ids = torch.tensor(tokenize(subject, [TEXT]))
+    with steer(subject, direction, 1.0, slice(0, 1)):
+        for unknown in ({"past_key_values": ((ids, ids),)}, {"cache_params": object()}):
+            with pytest.raises(EmovecError, match='which does not say how many tokens.*steer "all"'):
+                subject.hf.base_model(input_ids=ids, **unknown)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma4", "gpt2"])
+@pytest.mark.parametrize("made", ["before", "inside", "after"])
+def test_a_model_that_accelerate_has_spread_is_steered_and_read_alike(
+    fresh, direction, architecture, made, tmp_path, monkeypatch
+):
+    """Two blocks on the disk stand in for a second GPU: accelerate's hooks are the same, the device is not."""
+    subject = fresh(architecture)
+    plain = token_activations(subject, TEXT)
+    spread(subject, [*range(2, 4)], tmp_path)
+    if made == "before":
+        assert subject.nn
+    before = state(subject)
+    torch.testing.assert_close(token_activations(subject, TEXT), plain)
+    for layer in range(4):
+        with steer(subject, replace(direction, layer=layer), 0.5):
+            steered = token_activations(subject, TEXT)
+            torch.testing.assert_close(steered[layer], plain[layer] + 2.5 * direction.vector)
+            if made != "after":
+                torch.testing.assert_close(seen_by_nnsight(subject), steered)
+            pooled = mean_activations(subject, [TEXT], skip=0)
+            torch.testing.assert_close(pooled.blocks[0], steered.mean(dim=1), rtol=1e-4, atol=1e-5)
+    if made != "inside":
+        assert state(subject) == before
+    torch.testing.assert_close(seen_by_nnsight(subject), plain)
+    torch.testing.assert_close(token_activations(subject, TEXT), plain)
+
+
+def spread(subject, layers, folder):
+    """Put some blocks on the disk, as `device_map="auto"` does with what fits nowhere else."""
+    from accelerate import dispatch_model
+
+    paths = {module: name for name, module in subject.hf.named_modules()}
+    lists = paths[subject.blocks]
+    off = {f"{lists}.{layer}" for layer in layers}
+    places = {}
+    for name, module in subject.hf.named_modules():
+        leaf = not list(module.children()) or name.rpartition(".")[0] == lists
+        if leaf and not any(name.startswith(f"{place}.") for place in places):
+            places[name] = "disk" if name in off else "cpu"
+    dispatch_model(subject.hf, places, main_device="cpu", offload_dir=folder)
+    assert all(
+        (next(block.parameters()).device.type == "meta") == (i in layers) for i, block in enumerate(subject.blocks)
+    )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a second device")
+def test_blocks_on_two_devices_are_steered_and_read_as_on_one(fresh, direction):
+    from accelerate import dispatch_model
+
+    subject = fresh()
+    plain, odds = mean_activations(subject, [TEXT, "w1 w2"], skip=0), word_odds(subject, ["w7"], ["w1"])
+    with steer(subject, direction, 0.5):
+        steered = mean_activations(subject, [TEXT, "w1 w2"], skip=0)
+    names = {"model.embed_tokens": "cpu", "model.norm": 0, "model.rotary_emb": "cpu", "lm_head": 0}
+    dispatch_model(
+        subject.hf, names | {f"model.layers.{i}": 0 if i > 1 else "cpu" for i in range(4)}, main_device="cpu"
+    )
+    for wanted, strength in ((plain, 0.0), (steered, 0.5)):
+        with steer(subject, direction, strength):
+            got = mean_activations(subject, [TEXT, "w1 w2"], skip=0)
+        torch.testing.assert_close(got.blocks, wanted.blocks, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(got.norms, wanted.norms, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(word_odds(subject, ["w7"], ["w1"]), odds, rtol=1e-3)
+    assert generate(subject, TEXT, 4) == "".join(stream(subject, TEXT, 4))
+
+
+def test_logits_that_are_not_finite_are_refused_under_steering(fresh, direction):
+    """As they come in fp16, of the model itself or of too hard a push."""
+    subject = fresh()
+    subject.hf.half()
+    ids = torch.tensor(tokenize(subject, [TEXT]))
+    assert generate(subject, TEXT, 4) and subject.hf(ids).logits.isfinite().all()
+    for work in (lambda: subject.hf(ids), lambda: generate(subject, TEXT, 4)):
+        with steer(subject, direction, 1e6), pytest.raises(EmovecError, match="smaller strength"):
+            work()
+    assert subject.hf(ids).logits.isfinite().all()
 
 
 def test_directions_that_do_not_fit_are_refused(tiny, direction):
@@ -131,6 +364,43 @@ def test_directions_that_do_not_fit_are_refused(tiny, direction):
             pass
     with pytest.raises(EmovecError, match="32 wide"), steer(tiny(), replace(direction, vector=torch.ones(8)), 1.0):
         pass
+
+
+@pytest.mark.parametrize("layer", [np.int64(2), np.array([1, 2])[1], torch.tensor(2)])
+def test_a_layer_may_be_numpys_or_torchs(tiny, direction, vectors, layer):
+    subject = tiny()
+    plain = token_activations(subject, TEXT)
+    with steer(subject, replace(direction, layer=layer), 0.5):
+        torch.testing.assert_close(token_activations(subject, TEXT)[2], plain[2] + 2.5 * direction.vector)
+    for made in (plane_direction(vectors, layer, 1, 0), *random_directions(replace(direction, layer=layer), 1)):
+        assert made.layer == 2 and type(made.layer) is int
+    got = judge(subject, vectors, layer, [" w5"], ["w1"])
+    assert got["projection"] == judge(subject, vectors, 2, [" w5"], ["w1"])["projection"]
+
+
+@pytest.mark.parametrize("layer", [True, 1.0, "2", "embed", None, 4, -1])
+def test_what_is_no_layer_is_refused(tiny, direction, vectors, layer):
+    with pytest.raises(UnknownName, match="Unknown layer"), steer(tiny(), replace(direction, layer=layer), 1.0):
+        pass
+    with pytest.raises(UnknownName, match="Unknown layer"):
+        judge(tiny(), vectors, layer, [" w5"], ["w1"])
+
+
+def test_steering_that_is_not_finite_is_refused_and_by_nothing_is_allowed(tiny, direction):
+    subject = tiny()
+    plain = token_activations(subject, TEXT)
+    spoiled = direction.vector.clone()
+    spoiled[3] = float("nan")
+    for bad, strength in (
+        (direction, float("nan")), (direction, float("inf")), (replace(direction, vector=spoiled), 1.0),
+        (replace(direction, residual_norm=float("nan")), 1.0),
+    ):  # fmt: skip
+        with pytest.raises(EmovecError, match="'up' is not finite"), steer(subject, bad, strength):
+            pass
+    with steer(subject, 0 * direction, 1.0):
+        assert torch.equal(token_activations(subject, TEXT), plain)
+    with steer(subject, direction, np.float32(0.5)):
+        torch.testing.assert_close(token_activations(subject, TEXT)[2], plain[2] + 2.5 * direction.vector)
 
 
 # --- Directions to compare with ------------------------------------------------------------------------------
@@ -268,6 +538,23 @@ def test_a_mark_of_the_beginning_is_not_taken_for_the_word(tiny_with_bos, vector
     np.testing.assert_allclose(got["perplexity"], perplexity(subject, texts, prompts), rtol=1e-4)
 
 
+def test_judges_refuse_logits_that_are_not_finite_texts_that_are_too_long_and_one_text_for_a_list(tiny, vectors):
+    subject = tiny("gpt2")
+    with pytest.raises(ActivationError, match="Text 1 has 13[0-9] tokens; the model takes 128"):
+        judge(subject, vectors, 1, ["w1", " w1" * 124], ["w1", "w1"])
+    for texts, prompts in (("w1", ["w1"]), (["w1"], "w1")):
+        with pytest.raises(EmovecError, match="put it into a list"):
+            judge(subject, vectors, 1, texts, prompts)
+    with pytest.raises(EmovecError, match="put it into a list"):
+        text_measures("w1")
+    handle = subject.hf.get_output_embeddings().register_forward_hook(lambda module, args, output: output * torch.nan)
+    try:
+        with pytest.raises(EmovecError, match="not finite"):
+            judge(subject, vectors, 1, [" w1"], ["w1"])
+    finally:
+        handle.remove()
+
+
 def test_the_verdict_is_pleasant_words_against_unpleasant_ones(subject, monkeypatch):
     vectors = load_or_compute(DEFAULT_MODEL)
     texts = [" smiled, and it was the best day of her life.", " cried, and it was the worst day of her life."]
@@ -328,7 +615,7 @@ def test_dose_and_response_gives_back_what_is_done_when_interrupted(tiny, vector
     subject, options = tiny(), {"prompts": ("w1", "w2"), "seeds": (0,), "tokens": 3}
     before, sad = token_activations(subject, TEXT), {"emotion": [vectors.direction("sad", 2)]}
     table = dose_response(subject, vectors, sad, np.arange(1, 9) / 10, 1, **options)
-    assert len(table) == 4 * 2 and "4 of 9 conditions" in capsys.readouterr().err
+    assert len(table) == 4 * 2 and "4 of 9 conditions" in capsys.readouterr().out
     assert torch.equal(token_activations(subject, TEXT), before)
     calls[:] = [1, 1]
     table = dose_response(subject, vectors, sad, [0.1], 1, **options)

@@ -438,7 +438,7 @@ def test_a_tilde_in_the_path_is_the_home_folder(tiny, short, tmp_path, monkeypat
 
 
 def test_emotions_with_odd_names_are_written_and_found(tiny, short, tmp_path):
-    odd = ["home sick", "déjà vu", 'a"b', "<b>", "$x$", "none", "😀", "{x}", "long " * 60 + "name"]
+    odd = ["home sick", "déjà vu", 'a"b', "<b>", "$x$", "none", "😀", "{x}", "long " * 10 + "name"]
     corpus = s.generate_corpus(tiny(), odd, ["rain"], path=tmp_path / "own.jsonl")
     assert corpus.labels == odd
     for name in odd:

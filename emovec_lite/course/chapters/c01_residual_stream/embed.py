@@ -48,7 +48,7 @@ def by_rows_of_the_matrix(subject: Subject, text: str) -> Tensor:
 
 def by_a_trace(subject: Subject, text: str) -> Tensor:
     with subject.nn.trace(text) as tracer:
-        rows = subject.nn.model.embed_tokens.output[0].save()
+        rows = subject.nn.blocks[0].input[0].save()
         tracer.stop()
     return rows
 

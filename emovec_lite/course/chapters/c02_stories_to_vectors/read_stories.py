@@ -147,7 +147,7 @@ exercise = Exercise(
         "l.": lambda subject, texts, layer, skip: mean_pool(*reads(subject, texts, (layer - 1) % subject.n_layers), skip),
         "You read layer l + 1, and after the last there is none. Layer l is the output of block "
         "l.": wrongly(lambda layer: layer + 1),
-        "You read layer 14, whatever `layer` says. (The check tries models of other sizes, which have no such "
+        "You read one and the same layer, whatever `layer` says. (The check tries models of other sizes, which have no such "
         "layer.)": wrongly(lambda layer: 14),
         "At the last layer you return the residual stream *after the final norm*, which is no longer the residual stream. "
         "`hidden_states[-1]` does this to you; read the block instead.": by_hidden_states,

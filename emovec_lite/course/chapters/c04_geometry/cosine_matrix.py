@@ -27,7 +27,7 @@ def edges() -> dict[str, tuple]:
         "as many emotions as dimensions": (some_vectors(rng, 4, 4),),
         "more emotions than dimensions": (some_vectors(rng, 7, 3),),
         "one emotion": (some_vectors(rng, 1, 30),),
-        "60 emotions": (some_vectors(rng, 60, 576),),
+        "60 emotions": (some_vectors(rng, 60, 600),),
     }
 
 

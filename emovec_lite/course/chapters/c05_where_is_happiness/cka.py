@@ -33,7 +33,7 @@ def edges() -> dict[str, tuple]:
         "turned, scaled and shifted": (a, 5 * a @ np.linalg.qr(rng.normal(size=(4, 4)))[0] + 1),
         "as many dimensions as emotions": (square, square[::-1] ** 2 + rng.normal(size=(6, 6))),
         "one dimension": (np.array([[1.0], [2.0], [6.0]]), np.array([[0.0], [5.0], [4.0]])),
-        "numbers without a relation": (rng.normal(size=(48, 576)), rng.normal(size=(48, 576))),
+        "numbers without a relation": (rng.normal(size=(48, 600)), rng.normal(size=(48, 600))),
         "two emotions": (rng.normal(size=(2, 5)), rng.normal(size=(2, 3))),
     }
 
