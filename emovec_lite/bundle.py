@@ -111,12 +111,13 @@ def _get_wheels(wanted: list[str], folder: Path) -> None:
 
 
 def _tracked(root: Path) -> list[str]:
-    """The repository's files, as git knows them."""
+    """The repository's files: those that git knows and that are there."""
     try:
         listing = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise EmovecError(f"Git does not know the files of {root} ({error}). Run this inside a clone.") from error
-    return [os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
+    names = map(os.fsdecode, listing.stdout.split(b"\0"))
+    return [name for name in names if (root / name).is_file()]
 
 
 def _readme() -> str:

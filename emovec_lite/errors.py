@@ -66,5 +66,5 @@ def disk_errors(folder: Path) -> Generator[None]:
             raise
         raise CacheError(
             f"Cannot write to {error.filename or folder}: {error.strerror}. Free some space, or name another folder "
-            "(EMOVEC_CACHE is that of models and of what is computed from them)."
+            "(EMOVEC_CACHE is that of models and of what is computed from them; HF_HOME is the hub's own)."
         ) from error

@@ -19,7 +19,7 @@ from jaxtyping import Float
 import emovec_lite
 from emovec_lite.activations import SKIP, MeanActivations, mean_activations, tokenize
 from emovec_lite.errors import ArtifactError, CacheError, CorpusError
-from emovec_lite.models import DEFAULT_MODEL, Subject, cache_folder, load_model, results_folder, spec_of
+from emovec_lite.models import DEFAULT_MODEL, MODELS, Subject, cache_folder, load_model, results_folder, spec_of
 from emovec_lite.stories import DATA, Corpus, load_corpus, load_neutral
 from emovec_lite.vectors import FORMAT, EmotionVectors
 
@@ -192,10 +192,12 @@ def neutral_components(
 def load_or_compute(model: Subject | str, corpus: Corpus | None = None, *, skip: int = SKIP) -> EmotionVectors:
     """Vectors of a model for a corpus (the course's own if none is given): shipped, else kept, else computed.
 
-    Says which. A model given by its name is loaded only if something must be computed. What was computed is kept in
-    `results_folder`; where that cannot be, it says so and comes back all the same.
+    Says which. A model given by its name in `MODELS` is loaded only if something must be computed. What was computed
+    is kept in `results_folder`; where that cannot be, it says so and comes back all the same.
     """
     corpus = corpus or load_corpus()
+    if isinstance(model, str) and model not in MODELS:
+        model = load_model(model)  # whether kept vectors are this model's, only its weights can tell
     subject, spec = (model, model.spec) if isinstance(model, Subject) else (None, spec_of(model))
     file = f"{spec.name}-{corpus.sha256[:12]}-skip{skip}.safetensors"
     kept = [folder / "vectors" / file for folder in dict.fromkeys((cache_folder(), results_folder()))]

@@ -153,7 +153,7 @@ class EmotionVectors:
         tensors |= {"center": self.center.contiguous(), "norms": self.norms.contiguous()}
         lists = {"emotions": self.emotions, "layers": self.layers, "story_layers": kept}
         lists = {name: json.dumps(values) for name, values in lists.items()}
-        path = Path(path).expanduser()
+        path = Path(os.path.expanduser(path))
         with disk_errors(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -173,7 +173,7 @@ class EmotionVectors:
         """Read vectors; with `subject` or `corpus`, refuse those of another model or corpus (`ArtifactError`)."""
         from safetensors import SafetensorError, safe_open
 
-        path = Path(path).expanduser()
+        path = Path(os.path.expanduser(path))
         if not path.is_file():
             raise ArtifactError(f"No vectors at {path}. `extract` makes them, `.save` writes them.")
         try:

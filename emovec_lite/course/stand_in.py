@@ -35,9 +35,11 @@ def _make(subject: Subject, seed: int, layers: int, heads: int, dtype: torch.dty
         "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": 2, "head_dim": _PER_HEAD,
         "hidden_size": heads * _PER_HEAD, "intermediate_size": 3 * heads * _PER_HEAD, "initializer_range": 0.3,
         "n_layer": layers, "n_head": heads, "n_embd": heads * _PER_HEAD,  # GPT-2's names for the same
+        # Gemma 4's: each layer's own embeddings, of a large vocabulary; and layers that have no keys of their own.
+        "hidden_size_per_layer_input": _PER_HEAD, "num_kv_shared_layers": 0,
     }  # fmt: skip
-    config |= {name: value for name, value in small.items() if name in config}
-    config.pop("per_layer_config", None)  # Gemma 4's, made anew from the rest
+    config |= {name: value for name, value in small.items() if config.get(name) is not None}
+    config.pop("per_layer_config", None)  # made anew from the rest
     if config.get("layer_types"):
         config["layer_types"] = [*config["layer_types"][: layers - 1], config["layer_types"][-1]]
     with torch.random.fork_rng(devices=[]):

@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from emovec_lite.errors import CacheError, EmovecError, FetchError, disk_errors
+from emovec_lite.errors import EmovecError, FetchError, disk_errors
 from emovec_lite.models.registry import DEFAULT_MODEL
 
 INDEX = "model.safetensors.index.json"
@@ -34,9 +34,6 @@ def snapshot(hub_id: str) -> Path:
         try:
             with disk_errors(Path(HF_HUB_CACHE)):
                 return _download(hub_id)
-        except CacheError as error:
-            what = str(error).partition(" Free some space")[0]
-            raise CacheError(f"{what} Free some space, or name another folder (HF_HOME is the hub's own).") from error
         except EmovecError:
             raise
         except Exception as error:  # the hub's and its HTTP library's own kinds share no base
@@ -89,7 +86,7 @@ def _wait(error: Exception, attempt: int) -> int | None:
     from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 
     if response := _response(error):
-        tried = response.request.method == "HEAD"  # by huggingface_hub, six times
+        tried = response.request.method == "HEAD"  # by huggingface_hub, seven times
         if tried or response.status_code not in (408, 429, 500, 502, 503, 504):
             return None
         asked = response.headers.get("Retry-After", "")

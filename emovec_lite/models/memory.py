@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
+from emovec_lite.models.hub import weight_files
 from emovec_lite.models.registry import ModelSpec
 
 # Beside the weights, measured: Python with torch, transformers and nnsight, activations, logits, figures.
@@ -46,9 +47,9 @@ def described(spec: ModelSpec, folder: Path) -> ModelSpec:
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a model, read from the heads of its safetensors files."""
     found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
+    for name in weight_files(folder):
+        with (folder / name).open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             head = json.loads(file.read(length))
-        found |= {name: tuple(entry["shape"]) for name, entry in head.items() if name != "__metadata__"}
+        found |= {key: tuple(entry["shape"]) for key, entry in head.items() if key != "__metadata__"}
     return found

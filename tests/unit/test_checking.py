@@ -15,6 +15,7 @@ from emovec_lite.course.exercise import Case, Exercise, exercises
 from emovec_lite.course.stand_in import stand_ins
 from emovec_lite.course.values import agree, plain, show
 from emovec_lite.errors import UnknownName
+from emovec_lite.models import ModelSpec, Subject
 from emovec_lite.vectors import Direction
 from tests.conftest import ARCHITECTURES
 
@@ -418,6 +419,20 @@ def test_stand_ins_are_small_models_of_the_same_architecture(tiny, architecture)
     torch.rand(1)  # whatever else was drawn meanwhile
     again = stand_ins(replace(subject))
     assert torch.equal(first_logits(again[0], "w1"), first_logits(made[0], "w1"))
+
+
+def test_stand_ins_are_small_where_a_model_has_large_embeddings_in_each_layer(tokenizer):
+    from transformers import AutoModelForCausalLM, Gemma4TextConfig
+
+    config = Gemma4TextConfig(
+        vocab_size=64, vocab_size_per_layer_input=64, hidden_size=32, num_hidden_layers=6, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, intermediate_size=64, hidden_size_per_layer_input=256,
+        num_kv_shared_layers=4, layer_types=["sliding_attention", "full_attention"] * 3, pad_token_id=0,
+    )  # fmt: skip
+    hf = AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+    for one in stand_ins(Subject(ModelSpec("gemma4"), hf, tokenizer, "gemma4")):
+        assert first_logits(one, "w1 w2").isfinite().all()
+        assert one.hf.get_decoder().embed_tokens_per_layer.weight.shape[1] == 8 * one.n_layers
 
 
 # --- Values ---------------------------------------------------------------------------------------------------

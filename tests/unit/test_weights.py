@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import subprocess
 import time
@@ -257,11 +258,13 @@ def test_large_models_are_kept_in_half_the_space(wheel, monkeypatch, parameters,
     assert wheel[1][-1][-1] == dtype
 
 
-def test_the_hash_of_a_folder_is_that_of_its_weights(tmp_path):
-    one, two = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+def test_the_hash_of_a_folder_is_that_of_the_weights_its_index_names(tmp_path):
+    one, two = tmp_path / "model.safetensors", tmp_path / "two.safetensors"
     one.write_bytes(b"one")
-    assert weights.folder_sha256(tmp_path) == hashlib.sha256(b"one").hexdigest()
     two.write_bytes(b"two")
+    assert weights.folder_sha256(tmp_path) == hashlib.sha256(b"one").hexdigest()
+    index = {"weight_map": {"a": one.name, "b": two.name, "c": one.name}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     both = weights.folder_sha256(tmp_path)
     two.write_bytes(b"three")
     assert weights.folder_sha256(tmp_path) != both
