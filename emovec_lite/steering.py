@@ -19,7 +19,6 @@ from jaxtyping import Float
 from emovec_lite.activations import (
     check_fit,
     known_layer,
-    length_batches,
     listed,
     mean_from,
     pad_right,
@@ -29,9 +28,9 @@ from emovec_lite.activations import (
 from emovec_lite.errors import EmovecError, UnknownName
 from emovec_lite.extraction import centred_means, story_activations
 from emovec_lite.generation import (
-    BATCH_TOKENS,
     begun,
     check_logits,
+    head_batches,
     next_tokens,
     perplexity,
     surprise,
@@ -99,16 +98,19 @@ def _adding(
     subject: Subject, layer: int, patch: Float[Tensor, "*#batch_and_token d_model"], positions: Positions = "all"
 ) -> Generator[None]:
     """Add a vector, or one for each text of a batch, to what a block puts out."""
-    held = 0  # tokens of the text that earlier passes left in the cache
+    held = []  # of each pass under way (a hook may begin another), the tokens that earlier ones left in its cache
 
     def begin(module, args, kwargs) -> None:
-        nonlocal held
-        held = _tokens_held(args, kwargs)
+        held.append(0)
+        held[-1] = _tokens_held(args, kwargs)
+
+    def end(module, args, output) -> None:
+        held.pop()
 
     def places(n: int) -> slice | list[int]:
         """Which of this pass's n tokens to steer."""
         if isinstance(positions, slice):
-            return [i - held for i in range(held + n)[positions] if i >= held]
+            return [i - held[-1] for i in range(held[-1] + n)[positions] if i >= held[-1]]
         return slice(None) if positions == "all" else [n - 1]
 
     def add(output):
@@ -126,8 +128,9 @@ def _adding(
 
     with subject.lock, ExitStack() as stack:
         if isinstance(positions, slice):
-            handle = subject.hf.base_model.register_forward_pre_hook(begin, with_kwargs=True)
-            stack.callback(handle.remove)
+            decoder = subject.hf.base_model
+            stack.callback(decoder.register_forward_pre_hook(begin, with_kwargs=True).remove)
+            stack.callback(decoder.register_forward_hook(end, always_call=True).remove)
         stack.callback(subject.hf.register_forward_hook(check).remove)
         stack.enter_context(changing(subject.blocks[layer], add))
         yield
@@ -291,7 +294,7 @@ def judge(
     verdict = subject.tokenizer(VERDICT, add_special_tokens=False)["input_ids"]
     check_fit(subject, [ids + verdict for ids in tokens])
     found = {name: np.full(len(tokens), np.nan) for name in ("odds", "projection", "perplexity")}
-    for batch in length_batches([len(ids) + len(verdict) for ids in tokens], BATCH_TOKENS):
+    for batch in head_batches(subject, [len(ids) + len(verdict) for ids in tokens]):
         rows = [tokens[i] + verdict for i in batch]
         ids, _ = pad_right(rows, subject.tokenizer.pad_token_id, subject.device)
         seen = {}

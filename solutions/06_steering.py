@@ -732,11 +732,10 @@ for direction, strength in ((happy, 0.0), (happy, 0.2), (afraid, 0.2), (random_d
 # ## On another model
 #
 # All chapters run on another model by one name: set `EMOVEC_MODEL` before the first cell, for example to `gemma-3-270m`
-# on a laptop, or to `qwen3-1.7b` on a GPU with the internet within reach. A hub's id or a folder will do, too. The first
-# chapter then reads the 576 stories, and chapter 05 the 288 that the default model wrote; the vectors are kept for all
-# chapters. The first cell says what is loaded and whether the memory will do. Layers follow by themselves, at the same
-# share of the depth. What stays the default model's are the long table of doses, and what the text says of numbers and
-# outputs: with another model it is a prediction, and you can see where it fails.
+# on a laptop, or to `qwen3-1.7b` on a GPU with the internet within reach; a hub's id or a folder will do, too. The model
+# then reads the 576 stories, in chapter 05 also the 288 that the default one wrote, and its vectors are kept. Layers follow
+# by themselves, at the same share of the depth. The long table of doses stays the default model's, and so does what the
+# text says of numbers and outputs: with another model it is a prediction, and you can see where it fails.
 #
 # ## Take away
 #

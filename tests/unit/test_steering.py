@@ -167,9 +167,11 @@ def test_steering_ends_in_any_order(tiny, direction):
 def fresh(tiny):
     """A function that gives a `Subject` of its own: no nnsight has ever been put on the model."""
 
+    from transformers import AutoModelForCausalLM
+
     def make(architecture="llama"):
         subject = tiny(architecture)
-        hf = type(subject.hf)(deepcopy(subject.hf.config)).eval().requires_grad_(False)
+        hf = AutoModelForCausalLM.from_config(deepcopy(subject.hf.config)).eval().requires_grad_(False)
         hf.load_state_dict(subject.hf.state_dict())
         return replace(subject, hf=hf)
 
@@ -262,6 +264,34 @@ def test_a_slice_counts_what_the_cache_holds_by_whatever_name_it_comes(tiny, dir
     [handle.remove() for handle in handles]
     assert names and len(handles) == 2
     torch.testing.assert_close(out.logits[0, -1], whole, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pass_within_a_pass_counts_for_itself(tiny, direction):
+    subject = tiny()
+    ids = torch.tensor(tokenize(subject, ["w1 w2 w3 w4 w5 w6"]))
+    inner, failing = [], []
+
+    def begin_another(module, args, output):
+        if len(inner) % 2 == 0:
+            inner.append(None)
+            inner.append(subject.hf(ids[:, :3], use_cache=False).logits)
+            if failing:
+                raise ZeroDivisionError
+
+    with steer(subject, direction, 2.0, slice(0, 1)), torch.inference_mode():
+        whole, alone = (subject.hf(part, use_cache=False).logits for part in (ids, ids[:, :3]))
+        handle = subject.blocks[0].register_forward_hook(begin_another)
+        try:
+            out = subject.hf(ids[:, :5], use_cache=True)
+            failing.append(True)
+            with pytest.raises(ZeroDivisionError):
+                subject.hf(ids, use_cache=False)
+            failing.clear()
+            last = subject.hf(ids[:, 5:], past_key_values=out.past_key_values, use_cache=True)
+        finally:
+            handle.remove()
+    assert len(inner) == 6 and all(torch.equal(logits, alone) for logits in inner[1::2])
+    torch.testing.assert_close(torch.cat([out.logits, last.logits], dim=1), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_a_cache_that_cannot_be_counted_is_refused_for_a_slice(tiny, direction):

@@ -11,7 +11,7 @@ from emovec_lite.models import Subject
 
 
 def logit_lens(subject: Subject, residual: Float[Tensor, "token d_model"]) -> Float[Tensor, "token vocab"]:
-    return subject.hf.lm_head(subject.hf.model.norm(residual))
+    return subject.hf.lm_head(subject.final_norm(residual))
 
 
 def unchecked(subject: Subject, residual: Tensor) -> Tensor:
