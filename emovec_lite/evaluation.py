@@ -247,7 +247,7 @@ class Implied:
     @property
     def best(self) -> tuple[Layer, float]:
         """Layer and mean rank where the right emotions stand highest."""
-        i = int(self.mean_rank.argmin())
+        i = int(np.argmin(self.mean_rank))
         return self.layers[i], float(self.mean_rank[i])
 
     @property

@@ -196,7 +196,7 @@ def load_or_compute(model: Subject | str, corpus: Corpus | None = None, *, skip:
     is kept in `results_folder`; where that cannot be, it says so and comes back all the same.
     """
     corpus = corpus or load_corpus()
-    if isinstance(model, str) and model not in MODELS:
+    if isinstance(model, str) and spec_of(model) not in MODELS.values():
         model = load_model(model)  # whether kept vectors are this model's, only its weights can tell
     subject, spec = (model, model.spec) if isinstance(model, Subject) else (None, spec_of(model))
     file = f"{spec.name}-{corpus.sha256[:12]}-skip{skip}.safetensors"

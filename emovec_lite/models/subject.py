@@ -127,8 +127,13 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go; of a model on several devices, that of the embeddings."""
-        return cast("torch.device", self.hf.get_input_embeddings().weight.device)
+        """Where token ids go; of a model on several devices, where its embeddings are looked up."""
+        import torch
+
+        embeddings = self.hf.get_input_embeddings()
+        hook = getattr(embeddings, "_hf_hook", None)  # accelerate's: their weights may be kept elsewhere
+        place = getattr(hook, "execution_device", None)
+        return torch.device(cast("torch.device", embeddings.weight.device if place is None else place))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -157,6 +157,18 @@ def test_a_model_that_the_first_gpu_cannot_hold_goes_on_several(choosing):
     assert found == {1: ["cuda", "cuda"], 2: ["cuda", "auto"]}
 
 
+def test_ids_go_where_embeddings_are_looked_up_though_they_are_kept_elsewhere(tiny):
+    from accelerate import cpu_offload
+
+    from emovec_lite.activations import token_activations
+
+    hf = copy.deepcopy(tiny().hf)
+    cpu_offload(hf, execution_device="cpu")
+    kept_elsewhere = replace(tiny(), hf=hf)
+    assert hf.get_input_embeddings().weight.device.type == "meta" and kept_elsewhere.device.type == "cpu"
+    assert torch.equal(token_activations(kept_elsewhere, "w1 w2 w3"), token_activations(tiny(), "w1 w2 w3"))
+
+
 def test_memory_is_counted_from_the_parameters():
     spec = m.ModelSpec("x", parameters=7 * 10**9, embeddings=10**9)
     cpu, gpu = BASE_GB["cpu"], BASE_GB["cuda"]
