@@ -23,6 +23,8 @@ def run(numbers: Sequence[str] = ()) -> bool:
     from tqdm.auto import tqdm
 
     root, chapters = repository(), select(list(numbers))
+    if (model := os.path.expanduser(os.environ.get("EMOVEC_MODEL", ""))) and Path(model).is_dir():
+        os.environ["EMOVEC_MODEL"] = str(Path(model).resolve())  # cells run in another folder
     print(f"{'notebook':<28}{'seconds':>8}{'peak GB':>9}{'checks':>10}")
     well = True
     with tqdm(chapters, desc="Running", unit=" notebooks", file=sys.stderr) as bar:

@@ -208,6 +208,19 @@ def test_run_executes_solutions_in_this_process_and_counts_their_checks(root, mo
     assert cli.main(["run"]) == 130
 
 
+@pytest.mark.parametrize("model", ["mine", "~/mine"])
+def test_a_models_folder_is_still_found_from_the_folder_that_cells_run_in(root, tmp_path, monkeypatch, model):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("EMOVEC_MODEL", model)
+    seen = []
+    monkeypatch.setattr(run, "run_one", lambda *args: seen.append(os.environ["EMOVEC_MODEL"]) or (1.0, 1.0, 0, ""))
+    run.run()
+    assert seen == [str(tmp_path / "mine")]
+
+
 @pytest.fixture
 def lab(root, monkeypatch):
     """Runs `emovec lab`, and gives the options that JupyterLab would be started with."""
