@@ -108,7 +108,7 @@ def test_shipped_neutral_components_are_those_of_the_neutral_passages(subject, v
 
 def test_shipped_vectors_load_at_once_without_the_model(vectors, capsys):
     loaded = load_or_compute(DEFAULT_MODEL)
-    assert "Loaded shipped vectors" in capsys.readouterr().err
+    assert "Loaded shipped vectors" in capsys.readouterr().out
     assert torch.equal(loaded.means, vectors.means)
 
 
