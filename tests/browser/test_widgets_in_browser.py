@@ -305,6 +305,7 @@ def test_quiz_buttons_by_keyboard(notebook):
 def test_after_a_restart_of_the_kernel_the_page_is_whole_and_runs_again(notebook):
     panel, pad = Panel(notebook), Pad(notebook)
     notebook.execute("widgets.TOKENS = 2000")
+    panel.prompt.fill("The bus broke down, and she")  # whatever the test before this one has left there
     panel.generate.click()
     panel.writes_after("and she", 1)  # in the middle of a text
     notebook.restart()
