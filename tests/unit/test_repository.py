@@ -46,11 +46,13 @@ def test_the_matrix_is_every_python_from_the_lowest_on_every_system():
     assert commands[-2:] == ["uv sync --locked --python ${{ matrix.python }}", "uv run --no-sync pytest"]
 
 
-def test_the_committed_notebooks_are_compared_and_the_newest_of_everything_is_tried():
+def test_the_committed_notebooks_are_compared_and_the_newest_and_the_oldest_of_everything_are_tried():
     both = {path.stem: jobs(path) for path in WORKFLOWS}
     assert {"run": "uv run --no-sync emovec build --check"} in both["tests"]["notebooks"]["steps"]
     upgrade, *_, last = both["newest"]["tests"]["steps"][3:]
-    assert upgrade["run"].startswith("uv sync --upgrade") and last == {"run": "uv run --no-sync pytest"}
+    assert upgrade["run"].startswith("uv sync --upgrade")
+    assert last == {"run": "uv run --no-sync pytest", "env": {"EMOVEC_ALL": "1"}}
+    assert any("--resolution lowest-direct" in step.get("run", "") for step in both["oldest"]["tests"]["steps"])
 
 
 @pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "ty check"])
