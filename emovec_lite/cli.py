@@ -149,7 +149,7 @@ def _lab(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("jupyterlab") is None:
         raise EmovecError("JupyterLab is not installed here: run `pip install 'emovec-lite[lab]'`.")
     root, first = repository(), CHAPTERS["00"].name
-    fetch()  # so that the first cell does not wait for a download
+    fetch(os.environ.get("EMOVEC_MODEL") or DEFAULT_MODEL)  # so that the first cell does not wait for a download
     ours, given = [], " ".join(args.others)  # Jupyter refuses an option that it gets twice
     if "root_dir" not in given and "notebook-dir" not in given:
         ours.append(f"--ServerApp.root_dir={root}")

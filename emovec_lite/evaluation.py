@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from emovec_lite.activations import Layer, MeanActivations, prompt_activations, text_of, token_activations, tokenize
+from emovec_lite.activations import (
+    Layer,
+    MeanActivations,
+    as_layer,
+    prompt_activations,
+    text_of,
+    token_activations,
+    tokenize,
+)
 from emovec_lite.errors import CorpusError, UnknownName
 from emovec_lite.geometry import BOOTSTRAPS, CONFIDENCE, PERMUTATIONS, max_corrected_null, permutation_p
 from emovec_lite.stories import Corpus, word_count, words_of
-from emovec_lite.vectors import Direction, EmotionVectors, as_layer
+from emovec_lite.vectors import Direction, EmotionVectors
 
 if TYPE_CHECKING:
     from emovec_lite.models import Subject

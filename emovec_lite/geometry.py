@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
-from emovec_lite.activations import Layer
+from emovec_lite.activations import Layer, as_layer
 from emovec_lite.errors import CorpusError
 from emovec_lite.extraction import story_activations
 from emovec_lite.norms import ratings
 from emovec_lite.stories import Corpus
-from emovec_lite.vectors import EmotionVectors, as_layer, project_out
+from emovec_lite.vectors import EmotionVectors, project_out
 
 COMPONENTS = 5  # principal components that are looked at
 PERMUTATIONS = 2000

@@ -112,7 +112,7 @@ def _logarithmic(axes: Axes, which: str) -> None:
 
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(LogFormatter())
+    axis.set_major_formatter(lambda value, place: f"{value:g}")
     axis.set_minor_formatter(LogFormatter())
 
 

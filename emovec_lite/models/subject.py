@@ -177,8 +177,8 @@ def load_model(
         subject = _handed_in(*model)
     else:
         subject = _from_folder(spec_of(model), fetch(model), device, dtype, bits)
-    if blocks or final_norm:
-        subject.spec = replace(subject.spec, blocks=blocks, final_norm=final_norm)
+    named = {"blocks": blocks, "final_norm": final_norm}
+    subject.spec = replace(subject.spec, **{part: path for part, path in named.items() if path})
     _ = subject.blocks, subject.final_norm  # found now or never
     print(subject)
     return subject
@@ -188,13 +188,12 @@ def _handed_in(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Subje
     """A model that somebody has loaded, from now on without gradients; known by a hash of its weights."""
     import torch
 
-    digest, parameters = hashlib.sha256(), 0
+    digest = hashlib.sha256()
     for name, tensor in sorted(hf.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        parameters += tensor.numel()
     name = Path(getattr(hf.config, "name_or_path", "")).name or type(hf).__name__
-    spec = ModelSpec(name, parameters=parameters)
+    spec = ModelSpec(name, parameters=sum(parameter.numel() for parameter in hf.parameters()))
     return Subject(spec, hf.eval().requires_grad_(False), _ready(tokenizer), digest.hexdigest())
 
 

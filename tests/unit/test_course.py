@@ -16,6 +16,7 @@ from emovec_lite import cli
 from emovec_lite.course import build, outline, overview, progress, quizzes, records, run
 from emovec_lite.course.exercise import exercises
 from emovec_lite.errors import EmovecError, UnknownName
+from emovec_lite.models import DEFAULT_MODEL
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +225,7 @@ def test_a_models_folder_is_still_found_from_the_folder_that_cells_run_in(root, 
 @pytest.fixture
 def lab(root, monkeypatch):
     """Runs `emovec lab`, and gives the options that JupyterLab would be started with."""
-    monkeypatch.setattr("emovec_lite.models.fetch", lambda: None)
+    monkeypatch.setattr("emovec_lite.models.fetch", lambda model: None)
     monkeypatch.setattr(outline, "CHAPTERS", {"00": SimpleNamespace(name="00_first")})
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
 
@@ -241,9 +242,12 @@ def lab(root, monkeypatch):
 
 def test_lab_opens_the_chapters_with_the_model_at_hand(lab, root, monkeypatch, capsys):
     fetched = []
-    monkeypatch.setattr("emovec_lite.models.fetch", lambda: fetched.append(True))
+    monkeypatch.setattr("emovec_lite.models.fetch", fetched.append)
+    monkeypatch.delenv("EMOVEC_MODEL", raising=False)
     assert lab() == [f"--ServerApp.root_dir={root}", "--LabApp.default_url=/lab/tree/chapters/00_first.ipynb"]
-    assert fetched
+    monkeypatch.setenv("EMOVEC_MODEL", "gemma-3-270m")
+    lab()
+    assert fetched == [DEFAULT_MODEL, "gemma-3-270m"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["lab"]) == 1
     assert "emovec-lite[lab]" in capsys.readouterr().err

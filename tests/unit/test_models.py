@@ -230,6 +230,8 @@ def test_a_model_can_be_handed_in(tiny, capsys):
     assert not one.hf.training and not any(p.requires_grad for p in one.hf.parameters())
     assert one.spec.parameters == tiny().hf.num_parameters()
     assert capsys.readouterr().out.count("Subject(LlamaForCausalLM: 4 layers x 32, float32 on cpu)") == 3
+    tied = m.load_model((copy.deepcopy(tiny("gpt2").hf), tiny().tokenizer))
+    assert tied.spec.parameters == tied.hf.num_parameters()  # its embeddings, which are its head, too, count once
     half = m.load_model((copy.deepcopy(tiny().hf).to(torch.bfloat16), tiny().tokenizer))
     assert half.dtype == torch.bfloat16 and half.weights_sha256 not in (one.weights_sha256, other.weights_sha256)
 
@@ -238,6 +240,8 @@ def test_paths_can_be_named_when_a_model_is_loaded(tiny):
     pair = tiny().hf, tiny().tokenizer
     swapped = m.load_model(pair, final_norm="model.layers.3.input_layernorm")
     assert swapped.final_norm is tiny().blocks[3].input_layernorm and swapped.blocks is tiny().blocks
+    both = m.load_model(pair, blocks="model.layers", final_norm="model.norm")
+    assert both.blocks is tiny().blocks and both.final_norm is tiny().final_norm
     with pytest.raises(AttributeError, match="nowhere"):
         m.load_model(pair, blocks="model.nowhere")
 

@@ -277,12 +277,12 @@ def test_names_are_cut_only_where_they_leave_no_room():
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_a_logarithmic_axis_has_plain_numbers(axis):
     if axis == "x":
-        figure = plots.dots(["a", "b"], {"s": [1.0, 5000.0]}, xlabel="x", title="T", log=True)
+        figure = plots.dots(["a", "b"], {"s": [0.001, 5000.0]}, xlabel="x", title="T", log=True)
     else:
-        figure = plots.curves([1, 2], {"s": [1.0, 5000.0]}, xlabel="x", ylabel="y", title="T", log=True)
+        figure = plots.curves([1, 2], {"s": [0.001, 5000.0]}, xlabel="x", ylabel="y", title="T", log=True)
     plots.as_html(figure)
     labels = [label.get_text() for label in getattr(figure.axes[0], f"get_{axis}ticklabels")()]
-    assert {"1", "10", "100", "1000"} <= set(labels)
+    assert {"0.001", "0.1", "1", "10", "1000"} <= set(labels)
 
 
 def test_two_emotions_or_the_same_one_twice_make_a_map():
