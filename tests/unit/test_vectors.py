@@ -267,9 +267,10 @@ def test_a_model_is_loaded_by_its_name_only_if_something_must_be_computed(
         load_or_compute("smollm2-360m", corpus, skip=5)
         assert loaded == ["smollm2-360m"]
     # Of a model that is not in the registry only its weights can tell whether kept vectors are its own.
-    other = replace(tiny(), spec=replace(spec, name="else"), weights_sha256="else")
-    monkeypatch.setattr(x, "load_model", lambda name: other)
-    assert load_or_compute("someone/smollm2-360m", corpus, skip=5).provenance["weights_sha256"] == "else"
+    spec = replace(tiny().spec, name="someone--model")
+    for weights in ("these", "those", "those"):
+        monkeypatch.setattr(x, "load_model", lambda name, w=weights: replace(tiny(), spec=spec, weights_sha256=w))
+        assert load_or_compute("someone/model", corpus, skip=5).provenance["weights_sha256"] == weights
     monkeypatch.undo()
     with pytest.raises(UnknownName, match="smollm2-361m"):
         load_or_compute("smollm2-361m", corpus)

