@@ -3,12 +3,14 @@
 import threading
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from transformers.utils import ModelOutput
 
+from emovec_lite import generation
 from emovec_lite.activations import token_activations, tokenize
 from emovec_lite.errors import ActivationError, EmovecError
 from emovec_lite.generation import generate, next_tokens, perplexity, stream, with_prompts, write
@@ -273,3 +275,12 @@ def test_another_thread_waits_while_a_model_is_steered(tiny, direction, work):
         assert work(subject) != plain  # the thread that steers does not wait for itself
     other.join(30)
     assert found == [plain]
+
+
+@pytest.mark.parametrize("vocabulary, batches", [(64, [[1, 2], [0]]), (256, [[1], [2], [0]])])
+def test_the_larger_the_vocabulary_the_fewer_tokens_at_once(tiny, monkeypatch, vocabulary, batches):
+    """So that logits take the same room in every model."""
+    monkeypatch.setattr(generation, "LOGITS", 64 * 20)
+    head = SimpleNamespace(weight=torch.empty(vocabulary, 32))
+    subject = SimpleNamespace(hf=SimpleNamespace(get_output_embeddings=lambda: head))
+    assert generation.head_batches(subject, [3, 10, 9]) == batches
