@@ -38,7 +38,7 @@ def _make(subject: Subject, seed: int, layers: int, heads: int, dtype: torch.dty
         # Gemma 4's: each layer's own embeddings, of a large vocabulary; and layers that have no keys of their own.
         "hidden_size_per_layer_input": _PER_HEAD, "num_kv_shared_layers": 0,
     }  # fmt: skip
-    config |= {name: value for name, value in small.items() if config.get(name) is not None}
+    config |= {name: value for name, value in small.items() if config.get(name)}
     config.pop("per_layer_config", None)  # made anew from the rest
     if config.get("layer_types"):
         config["layer_types"] = [*config["layer_types"][: layers - 1], config["layer_types"][-1]]

@@ -421,18 +421,23 @@ def test_stand_ins_are_small_models_of_the_same_architecture(tiny, architecture)
     assert torch.equal(first_logits(again[0], "w1"), first_logits(made[0], "w1"))
 
 
-def test_stand_ins_are_small_where_a_model_has_large_embeddings_in_each_layer(tokenizer):
+@pytest.mark.parametrize("own, small", [(256, 8), (0, 0)])
+def test_stand_ins_are_small_where_a_model_has_embeddings_in_each_layer_and_have_none_where_it_has_none(
+    tokenizer, own, small
+):
     from transformers import AutoModelForCausalLM, Gemma4TextConfig
 
     config = Gemma4TextConfig(
         vocab_size=64, vocab_size_per_layer_input=64, hidden_size=32, num_hidden_layers=6, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=16, intermediate_size=64, hidden_size_per_layer_input=256,
+        num_key_value_heads=2, head_dim=16, intermediate_size=64, hidden_size_per_layer_input=own,
         num_kv_shared_layers=4, layer_types=["sliding_attention", "full_attention"] * 3, pad_token_id=0,
     )  # fmt: skip
     hf = AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
     for one in stand_ins(Subject(ModelSpec("gemma4"), hf, tokenizer, "gemma4")):
         assert first_logits(one, "w1 w2").isfinite().all()
-        assert one.hf.get_decoder().embed_tokens_per_layer.weight.shape[1] == 8 * one.n_layers
+        assert one.hf.config.hidden_size_per_layer_input == small
+        if own:
+            assert one.hf.get_decoder().embed_tokens_per_layer.weight.shape[1] == small * one.n_layers
 
 
 # --- Values ---------------------------------------------------------------------------------------------------
