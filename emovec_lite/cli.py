@@ -50,12 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
     bundle.set_defaults(run=_bundle)
 
-    demo = commands.add_parser("demo", help="stories to vectors to geometry: a table and three figures")
-    demo.add_argument("--recompute", action="store_true", help="extract anew, whatever is shipped or cached")
-    demo.add_argument("--model", default=DEFAULT_MODEL, metavar="MODEL", help=MODEL)
+    demo = commands.add_parser("demo", help="check vectors, compare them with people's ratings, steer")
     demo.add_argument(
-        "--corpus", default="course", metavar="PATH", help="JSON lines: emotion, text or stories, topic"
-    )
+        "--recompute", action="store_true",
+        help="read all stories anew, whatever is shipped or cached: about 4 minutes (default model, 2 cores)",
+    )  # fmt: skip
+    demo.add_argument("--model", default=DEFAULT_MODEL, metavar="MODEL", help=MODEL)
+    demo.add_argument("--corpus", default="shown", metavar="PATH", help="JSON lines: emotion, text or stories, topic")
     demo.add_argument(
         "--skip", type=int, default=SKIP, metavar="N",
         help="tokens at the beginning of each story that do not count (default: %(default)s); fewer for short ones",
@@ -112,7 +113,8 @@ def _bundle(args: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from emovec_lite.demo import demo, table
+    from emovec_lite.demo import demo
+    from emovec_lite.demo_table import table
 
     file = None if args.json in (None, "-") else Path(os.path.expanduser(args.json))
     if file:

@@ -1,4 +1,4 @@
-"""The whole way in one command: stories to vectors, their geometry against human ratings, a table, three figures."""
+"""The whole way in one command: a model's vectors checked, compared with human ratings, and tried in steering."""
 
 from __future__ import annotations
 
@@ -7,120 +7,74 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emovec_lite.activations import SKIP
 from emovec_lite.models import DEFAULT_MODEL
 
-# For orientation only: other models, stories and ratings, and the best layer taken without correction.
-PAPERS = (
-    ("Claude Sonnet 4.5", 0.81, "Sofroniew et al. 2026"),
-    ("Gemma-4-E4B", 0.83, "arXiv 2606.26987"),
-    ("Apertus-8B", 0.76, "arXiv 2606.26987"),
-)
-SCALES = ("valence", "arousal")
+if TYPE_CHECKING:
+    from emovec_lite.models import Subject
+    from emovec_lite.stories import Corpus
+    from emovec_lite.vectors import EmotionVectors
+
+AFRESH = 24  # stories
+AGREEMENT = 0.999  # cosine in float32, where only the order of sums and the files' half precision differ
+EMOTION, STRENGTH, TOKENS, SEED = "happy", 0.25, 40, 0  # of the sample
 
 
 def demo(
     model: str = DEFAULT_MODEL,
-    corpus: str = "course",
+    corpus: str = "shown",
     out: Path | str = Path("emovec-demo"),
     recompute: bool = False,
     skip: int = SKIP,
 ) -> dict:
-    """Compare a model's emotion vectors with human ratings; write three PNGs; return the results, fit for JSON.
+    """Check a model's vectors, compare them with human ratings, steer; write three PNGs; results fit for JSON.
 
-    Vectors that are shipped or cached are used unless `recompute`. What a corpus cannot give (correlations
+    Vectors that are shipped or cached are used unless `recompute`, and some of their stories read afresh to compare.
+    With the course's corpus, other models' shipped vectors stand beside. What a corpus cannot give (correlations
     without rated emotions, held-out accuracy without topics) is left out, and `notes` says so. Raises `CacheError`,
     before anything is computed, where figures cannot be written into `out`.
     """
+    from threadpoolctl import threadpool_limits
+
+    from emovec_lite.demo_rows import across, alignments, geometry, other_models, within
     from emovec_lite.environment import peak_memory_gb
-    from emovec_lite.errors import CorpusError
     from emovec_lite.stories import load_corpus
 
     started = time.perf_counter()
     whole = load_corpus(corpus)
     out = _folder(out)
     print(f"{len(whole)} stories of {len(whole.emotions)} emotions", flush=True)
-    vectors = _vectors(model, whole, recompute, skip)
+    subject = _subject(model)
+    vectors = _vectors(subject, whole, recompute, skip)
     left_out = json.loads(vectors.provenance.get("left_out", "[]"))
-    stories = whole.without(left_out)
+    stories, notes = whole.without(left_out), []
+    if left_out:
+        notes.append(f"{len(left_out)} of {len(whole)} stories have at most {skip} tokens and were left out")
     result = {
         "model": model,
         "layers": vectors.n_layers,
         "corpus": {"name": stories.name, "stories": len(stories), "emotions": len(stories.emotions)},
-        "geometry": {},
-        "held_out": None,
-        "notes": [],
-        "provenance": vectors.provenance,
+        "afresh": _afresh(subject, vectors, stories, skip) if _from_file(vectors) else None,
+        "sample": _sample(subject, vectors, notes),
     }
-    from emovec_lite.geometry import align, rated_emotions
-
-    if left_out:
-        result["notes"].append(
-            f"{len(left_out)} of {len(whole)} stories have at most {skip} tokens and were left out"
-        )
-    alignments = {}
-    try:
-        unrated = int((~rated_emotions(vectors.emotions)).sum())
-        if unrated:
-            result["notes"].append(f"{unrated} emotions have no human rating: in the geometry, not in correlations")
-        for scale in SCALES:
-            print(f"Correlating with human {scale}, against permuted labels ...", flush=True)
-            alignments[scale] = align(vectors, scale), align(vectors, scale, ["embed"])
-            result["geometry"][scale] = _rows(*alignments[scale])
-    except CorpusError as error:
-        result["notes"].append(f"no correlations: {error}")
-    try:
-        result["held_out"] = _held_out(vectors, stories)
-    except CorpusError as error:
-        result["notes"].append(f"no held-out accuracy: {error}")
-    result["figures"] = _figures(vectors, alignments, out)
-    result["seconds"] = round(time.perf_counter() - started, 1)
-    result["peak_memory_gb"] = round(peak_memory_gb(), 2)
-    return result
-
-
-def table(result: dict) -> str:
-    """The results as lines of text."""
-    lines = [
-        f"Emotion vectors of {result['model']}: {result['corpus']['stories']} stories, "
-        f"{result['corpus']['emotions']} emotions, {result['layers']} layers",
-        "",
-        _line("correlation with human ratings", "best", "where", "p", "token embeddings", "p"),
-    ]
-    for scale, rows in result["geometry"].items():
-        title = scale if scale == "valence" else f"{scale}, valence partialled out"
-        lines.append(title)
-        for name, where in (("pc", "PC{component}, layer {layer}"), ("ridge", "layer {layer}")):
-            row, bare = rows[name], rows[name]["embed"]
-            what = "  best of PCs 1-5, |r|" if name == "pc" else "  ridge, emotions held out, r"
-            at, figures = where.format(**row), [f"{row['r']:.2f}", f"{row['p']:.4f}"]
-            lines.append(_line(what, figures[0], at, figures[1], f"{bare['r']:.2f}", f"{bare['p']:.4f}"))
-    lines.append("  reference, other models (best layer, uncorrected):")
-    lines += [_line(f"    PC1, valence: {name}", f"{r:.2f}", source) for name, r, source in PAPERS]
-    if held := result["held_out"]:
-        lines += ["", "naming the emotion of stories on held-out topics"]
-        at, p = f"layer {held['layer']}, set beforehand", f"{held['p']:.4f}"
-        embed = "not kept" if held["embed"] is None else f"{held['embed']:.3f}"
-        lines.append(_line("  vectors, accuracy", f"{held['accuracy']:.3f}", at, p, embed))
-        for what, key in (
-            ("  word counts (naive Bayes)", "word_counts"),
-            ("  shuffled labels, 95th percentile", "shuffled_95"),
-            ("  chance", "chance"),
-        ):
-            lines.append(_line(what, f"{held[key]:.3f}"))
-    lines += ["", *(f"Note: {note}" for note in result["notes"])]
-    lines += [
-        "p: share of permutations at least as good, the best of all layers (and components) taken each time.",
-        "These are representations of emotion concepts. They do not say that the model feels anything.",
-        f"Figures: {', '.join(result['figures'])}",
-        f"{result['seconds']:.0f} s, {result['peak_memory_gb']:.2f} GB of memory at most",
-    ]
-    return "\n".join(lines)
-
-
-def _line(what: str, best: str, where: str = "", p: str = "", embed: str = "", embed_p: str = "") -> str:
-    return f"{what:<34}{best:>6}  {where:<24}{p:>7}  {embed:>17}{embed_p:>8}".rstrip()
+    course = whole.sha256 == load_corpus().sha256
+    with threadpool_limits(1):  # on so few points threads only wait for one another
+        aligned = alignments(vectors, notes)
+        result |= {
+            "geometry": geometry(vectors, aligned),
+            "held_out": within(vectors, stories, notes),
+            "carried_over": across(vectors, stories, notes) if course else None,
+            "other_models": other_models(vectors, skip, notes) if course else {},
+        }
+    return result | {
+        "notes": notes,
+        "provenance": vectors.provenance,
+        "figures": _figures(vectors, aligned, out),
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_memory_gb": round(peak_memory_gb(), 2),
+    }
 
 
 def _folder(path: Path | str) -> Path:
@@ -134,56 +88,98 @@ def _folder(path: Path | str) -> Path:
             return folder
 
 
-def _vectors(model: str, stories, recompute: bool, skip: int):
-    from emovec_lite.extraction import extract, load_or_compute
+def _subject(model: str) -> Subject:
     from emovec_lite.models import fetch, load_model, ticking
 
-    if recompute:
-        fetch(model)  # before torch is imported: a conversion needs the memory
+    fetch(model)  # before torch is imported: a conversion needs the memory
     with ticking("Importing torch and transformers"):
         import torch  # noqa: F401
         import transformers  # noqa: F401
 
-    return extract(load_model(model), stories, skip) if recompute else load_or_compute(model, stories, skip=skip)
+    return load_model(model)
 
 
-def _rows(blocks, embed) -> dict:
-    (layer, component, r), (ridge_layer, ridge_r) = blocks.best_pc, blocks.best_ridge
-    bare = {"component": embed.best_pc[1], "r": embed.best_pc[2], "p": embed.pc_p}
-    return {
-        "rated": blocks.n_rated,
-        "pc": {"layer": layer, "component": component, "r": r, "p": blocks.pc_p, "embed": bare},
-        "ridge": {
-            "layer": ridge_layer, "r": ridge_r, "p": blocks.ridge_p,
-            "embed": {"r": embed.best_ridge[1], "p": embed.ridge_p},
-        },
-        "by_layer": {"pc": abs(blocks.pc_r).max(axis=1).tolist(), "ridge": blocks.ridge_r.tolist()},
-    }  # fmt: skip
+def _vectors(subject: Subject, stories: Corpus, recompute: bool, skip: int) -> EmotionVectors:
+    from emovec_lite.extraction import extract, load_or_compute
+
+    if not recompute:
+        return load_or_compute(subject, stories, skip=skip)
+    print("Reading all stories (the course's 576 with the default model: about 4 minutes on two cores)", flush=True)
+    return extract(subject, stories, skip)
 
 
-def _held_out(vectors, stories) -> dict:
+def _from_file(vectors: EmotionVectors) -> bool:
+    """Whether vectors were read from a file, which holds half precision, and not computed just now."""
+    return bool((vectors.neutral == vectors.neutral.half().float()).all())
+
+
+def _afresh(subject: Subject, vectors: EmotionVectors, corpus: Corpus, skip: int) -> dict:
+    """Read a few stories, spread evenly over the corpus, and compare them with those in the file.
+
+    By the cosine of what is left when the centre is taken off both: with it on, all stories look alike.
+    """
     import numpy as np
+    from torch.nn.functional import cosine_similarity
 
-    from emovec_lite.evaluation import held_out
+    from emovec_lite.activations import mean_activations
 
-    layer = vectors.main_layer  # chosen before looking: no best of all layers
-    here = held_out(vectors.stories.at(layer).numpy(), stories)
-    bare = vectors.stories.embed  # not kept of every corpus
-    embed = None if bare is None else held_out(bare.numpy(), stories, shuffles=0).accuracy
+    rows = sorted({*np.linspace(0, len(corpus) - 1, AFRESH).round().astype(int).tolist()})
+    read = mean_activations(subject, [corpus.texts[i] for i in rows], skip)
+    smallest = 1.0
+    for layer in vectors.stories.layers:
+        center = vectors.center[vectors.layers.index(layer)]
+        alike = cosine_similarity(read.at(layer) - center, vectors.stories.at(layer)[rows] - center)
+        smallest = min(smallest, float(alike.min()))
+    dtypes = {str(subject.dtype).removeprefix("torch."), vectors.provenance["dtype"]}
     return {
-        "layer": layer, "accuracy": here.accuracy, "p": here.p, "embed": embed, "chance": here.chance,
-        "word_counts": here.word_counts, "shuffled_95": float(np.quantile(here.shuffled, 0.95)),
+        "stories": rows,
+        "emotions": len({corpus.labels[i] for i in rows}),
+        "layers": list(vectors.stories.layers),
+        "smallest_cosine": smallest,
+        "agree": smallest >= AGREEMENT if dtypes == {"float32"} else None,
+        "dtypes": sorted(dtypes),
+    }
+
+
+def _sample(subject: Subject, vectors: EmotionVectors, notes: list[str]) -> dict | None:
+    """An opening continued as it is, steered, and pushed as far in a random direction, by the same random numbers."""
+    from emovec_lite.controls import random_directions
+    from emovec_lite.effects import OPENINGS, TEMPERATURE, repetition
+    from emovec_lite.errors import EmovecError
+    from emovec_lite.generation import generate
+    from emovec_lite.steering import steer
+    from emovec_lite.stories import words_of
+
+    emotion = EMOTION if EMOTION in vectors.emotions else vectors.emotions[0]
+    texts = []
+    try:
+        towards = vectors.direction(emotion, vectors.main_layer)
+        elsewhere = random_directions(towards, 1, SEED)[0]
+        for name, direction, strength in (
+            ("unsteered", towards, 0.0), (emotion, towards, STRENGTH), ("a random direction", elsewhere, STRENGTH),
+        ):  # fmt: skip
+            with steer(subject, direction, strength):
+                text = generate(subject, OPENINGS[0], TOKENS, temperature=TEMPERATURE, seed=SEED)
+            words = words_of(text)
+            repeated = repetition(words, 4) if len(words) >= 4 else None
+            texts.append({"direction": name, "strength": strength, "text": text, "repetition": repeated})
+    except EmovecError as error:
+        notes.append(f"no sample: {error}")
+        return None
+    return {
+        "opening": OPENINGS[0], "emotion": emotion, "layer": vectors.main_layer, "tokens": TOKENS,
+        "temperature": TEMPERATURE, "seed": SEED, "texts": texts,
     }  # fmt: skip
 
 
-def _figures(vectors, alignments: dict, out: Path) -> list[str]:
+def _figures(vectors: EmotionVectors, aligned: dict, out: Path) -> list[str]:
     from emovec_lite import plots
 
     layer = vectors.main_layer
     figures = {"cosine_map": plots.cosine_map(vectors, layer)}
-    if alignments:
+    if aligned:
         figures["circumplex"] = plots.circumplex(vectors, layer)
-        figures["layers_valence"] = plots.layer_curve(*alignments["valence"])
+        figures["layers_valence"] = plots.layer_curve(*aligned["valence"])
     for name, figure in figures.items():
         plots.save(figure, out / f"{name}.png")
     return [str(out / f"{name}.png") for name in figures]

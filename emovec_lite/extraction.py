@@ -20,14 +20,14 @@ import emovec_lite
 from emovec_lite.activations import SKIP, MeanActivations, mean_activations, tokenize
 from emovec_lite.errors import ArtifactError, CacheError, CorpusError
 from emovec_lite.models import DEFAULT_MODEL, MODELS, Subject, cache_folder, load_model, results_folder, spec_of
-from emovec_lite.stories import DATA, Corpus, load_corpus, load_neutral
+from emovec_lite.stories import CORPORA, DATA, Corpus, load_corpus, load_neutral
 from emovec_lite.vectors import FORMAT, EmotionVectors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NEUTRAL_VARIANCE = 0.5  # of the neutral passages' variance, projected out
-SHIPPED_STORY_LAYERS = 6  # evenly spaced: story-level activations of all layers would be 20 MB
+STORY_LAYERS = (1 / 3, 2 / 3, 1)  # shares of the depth at which single stories are shipped: all layers are 20 MB
 
 
 def extract(subject: Subject, corpus: Corpus, skip: int = SKIP) -> EmotionVectors:
@@ -54,6 +54,7 @@ def extract(subject: Subject, corpus: Corpus, skip: int = SKIP) -> EmotionVector
         "corpus": corpus.name,
         "corpus_sha256": corpus.sha256,
         "skip": str(skip),
+        "n_layers": str(subject.n_layers),
         "dtype": str(subject.dtype).removeprefix("torch."),
         "library": emovec_lite.__version__,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -226,14 +227,18 @@ def shipped_path(model: str, corpus: Corpus) -> Path:
     return DATA / "vectors" / f"{model}-{corpus.name}.safetensors"
 
 
-if __name__ == "__main__":  # remake the shipped vectors: python -m emovec_lite.extraction [course] [own]
+if __name__ == "__main__":  # remake the shipped vectors: python -m emovec_lite.extraction MODEL CORPUS ...
     import torch
 
-    default = load_model(dtype=torch.float32)
-    spaced = [default.layer_at((i + 1) / SHIPPED_STORY_LAYERS) for i in range(SHIPPED_STORY_LAYERS)]
-    for name in sys.argv[1:] or ("course", "own"):
+    model = load_model(sys.argv[1], device="cpu", dtype=torch.float32)
+    main, default = model.main_layer, model.spec.name == DEFAULT_MODEL
+    for name in sys.argv[2:]:
         corpus = load_corpus(name)
-        made = extract(default, corpus)
-        # Of the model's own stories only the main layer: all that is shipped has to stay small.
-        kept = spaced if name == "course" else [default.main_layer]
-        made.save(shipped_path(DEFAULT_MODEL, corpus), story_layers=kept, story_embed=name == "course")
+        made = extract(model, corpus)
+        # All that is shipped has to stay small: of the course's own vectors all layers, of the tests every second
+        # one, or with another model the main one alone; single stories at the main layer, and a few more by default.
+        own_vectors = name == next(iter(CORPORA))
+        if not own_vectors:
+            made = made.only(range(main % 2, model.n_layers, 2) if default else [main])
+        kept = [model.layer_at(share) for share in STORY_LAYERS] if default and own_vectors else [main]
+        made.save(shipped_path(model.spec.name, corpus), story_layers=kept, story_embed=default and name != "own")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from emovec_lite.activations import check_fit, length_batches, listed, longest, pad_right, text_of, tokenize
 from emovec_lite.errors import EmovecError
@@ -17,14 +17,25 @@ if TYPE_CHECKING:
     from emovec_lite.models import Subject
 
 LOGITS = 12_500_000  # at once, for 0.05 GB in float32: some vocabularies have 50,000 words, others 260,000
+COLDEST = 1e-4  # temperature of a sample: logits divided by much less overflow
 
 
-def generate(subject: Subject, prompt: str, max_new_tokens: int = 40) -> str:
-    """The model's own continuation of a raw text: at every step the likeliest token, so always the same."""
-    return write(subject, tokenize(subject, [prompt]), max_new_tokens)[0]
+def generate(
+    subject: Subject, prompt: str, max_new_tokens: int = 40, *, temperature: float = 0.0, seed: int = 0
+) -> str:
+    """The model's own continuation of a raw text: at temperature 0 the likeliest tokens, above it a seeded sample.
+
+    The same seed gives the same random numbers on every device, and under steering too. Raises `EmovecError` for a
+    temperature below 0 or not finite.
+    """
+    generators = [_generator(seed)] if _sampling(temperature) else None
+    prompts = tokenize(subject, [prompt])
+    return write(subject, prompts, max_new_tokens, temperature=temperature, generators=generators)[0]
 
 
-def stream(subject: Subject, prompt: str, max_new_tokens: int = 40) -> Iterator[str]:
+def stream(
+    subject: Subject, prompt: str, max_new_tokens: int = 40, *, temperature: float = 0.0, seed: int = 0
+) -> Iterator[str]:
     """The same continuation as `generate` gives, in pieces, each as soon as it is written.
 
     Nothing runs between two pieces: to stop, ask for no more. So a worker thread can show them (`widgets`), a cell
@@ -32,17 +43,18 @@ def stream(subject: Subject, prompt: str, max_new_tokens: int = 40) -> Iterator[
     """
     import torch
 
+    draws = torch.rand(max_new_tokens, generator=_generator(seed)) if _sampling(temperature) else None
     prompt_ids = begun(subject, tokenize(subject, [prompt])[0], max_new_tokens)
     ids, kept, written, shown = torch.tensor([prompt_ids], device=subject.device), {}, [], ""
     stops = subject.hf.generation_config.eos_token_id
     stops = {stops} if isinstance(stops, int) else set(stops or ())
-    for _ in range(max_new_tokens):
+    for i in range(max_new_tokens):
         with subject.lock, torch.inference_mode():
             out = subject.hf(input_ids=ids, use_cache=True, logits_to_keep=1, **kept)
-        check_logits(out.logits)
+        logits = check_logits(out.logits)[:, -1]
         # The cache goes in by the name that it comes out by: versions of transformers differ in it.
         kept = {name: value for name, value in out.items() if hasattr(value, "get_seq_length")}
-        new = out.logits[:, -1:].argmax(dim=-1)
+        new = logits.argmax(dim=-1, keepdim=True) if draws is None else pick(logits, temperature, draws[i, None])
         ids = new if kept else torch.cat([ids, new.to(ids.device)], dim=1)
         written.append(int(new))
         text = _continuation(subject, prompt_ids, written)
@@ -84,9 +96,7 @@ def write(
 
         def sample(written: Tensor, scores: Tensor) -> Tensor:
             """All but one token of each row ruled out: the one that the row's own random number picks."""
-            shares = (scores.float() / temperature).softmax(dim=-1).cumsum(dim=-1)
-            draw = draws[:, written.shape[1] - width, None].to(scores.device) * shares[:, -1:]
-            picked = torch.searchsorted(shares, draw, right=True).clamp(max=scores.shape[1] - 1)
+            picked = pick(scores, temperature, draws[:, written.shape[1] - width])
             return torch.full_like(scores, float("-inf")).scatter(1, picked, 0.0)
 
         processors.append(sample)
@@ -98,6 +108,17 @@ def write(
             pad_token_id=subject.tokenizer.pad_token_id, logits_processor=processors,
         )  # fmt: skip
     return [_continuation(subject, p, new) for p, new in zip(prompts, out[:, width:].tolist(), strict=True)]
+
+
+def pick(
+    scores: Float[Tensor, "row vocabulary"], temperature: float, draws: Float[Tensor, " row"]
+) -> Int[Tensor, "row 1"]:
+    """The token of each row that a random number from 0 to 1 picks by the tokens' shares at a temperature."""
+    import torch
+
+    shares = (scores.float() / temperature).softmax(dim=-1).cumsum(dim=-1)
+    found = torch.searchsorted(shares, draws[:, None].to(scores.device) * shares[:, -1:], right=True)
+    return found.clamp(max=scores.shape[1] - 1)
 
 
 def perplexity(
@@ -187,6 +208,22 @@ def next_tokens(subject: Subject, words: Sequence[str]) -> list[int]:
     words = listed(words)
     tokens, first = with_prompts(subject, [f" {word}" for word in words], ["feels"] * len(words))
     return [ids[i] for ids, i in zip(tokens, first, strict=True)]
+
+
+def _sampling(temperature: float) -> bool:
+    """Whether a temperature asks for samples."""
+    if not (temperature == 0 or COLDEST <= temperature < float("inf")):
+        raise EmovecError(
+            f"The temperature is {temperature}. Take 0 for the likeliest token at every step, or for samples a "
+            f"finite number from {COLDEST} on, such as 0.7."
+        )
+    return temperature > 0
+
+
+def _generator(seed: int) -> Generator:
+    import torch
+
+    return torch.Generator().manual_seed(int(seed))
 
 
 def _continuation(subject: Subject, prompt: Sequence[int], new: Sequence[int]) -> str:

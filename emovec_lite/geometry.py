@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int, Real
 
 from emovec_lite.activations import Layer, as_layer
 from emovec_lite.errors import CorpusError
-from emovec_lite.extraction import story_activations
+from emovec_lite.extraction import centred_means, story_activations
 from emovec_lite.norms import ratings
 from emovec_lite.stories import Corpus
 from emovec_lite.vectors import EmotionVectors, project_out
@@ -354,6 +354,39 @@ def compare(
         [x.at(layer)[[x.emotions.index(e) for e in shared]].double().numpy() for layer in x.layers] for x in (a, b)
     ]
     return np.array([[measure(one, other) for other in sides[1]] for one in sides[0]])
+
+
+@dataclass(frozen=True)
+class Halves:
+    """How well vectors of one half of the topics agree with those of the other, for each way to halve them."""
+
+    cosine: Float[np.ndarray, " split"]  # mean over emotions of the cosine of its two vectors
+    rsa: Float[np.ndarray, " split"]
+
+
+def split_halves(vectors: EmotionVectors, corpus: Corpus, layer: Layer, splits: int = 20, seed: int = 0) -> Halves:
+    """Agreement of one layer's denoised vectors between halves of the topics, drawn `splits` times.
+
+    No other corpus or model can be expected to agree better with either half than the halves agree with each other.
+    Raises `ArtifactError` for a corpus that the vectors were not made from, `CorpusError` for fewer than two topics.
+    """
+    stories = story_activations(vectors, corpus).at(layer)
+    topics = corpus.topics
+    if len(topics) < 2:
+        raise CorpusError(f"{corpus.name}: {len(topics)} topic(s). Two halves need stories on at least two.")
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(splits):
+        first = {*rng.permutation(topics)[: len(topics) // 2].tolist()}
+        sides = []
+        for inside in (True, False):
+            rows = [i for i, story in enumerate(corpus) if (story.topic in first) == inside]
+            if gone := {*corpus.emotions} - {corpus.labels[i] for i in rows}:
+                raise CorpusError(f"{corpus.name}: half of the topics have no story of {min(gone)!r}.")
+            means, _ = centred_means(stories[rows], [corpus.labels[i] for i in rows])
+            sides.append(project_out(means, vectors.neutral_at(layer)).double().numpy())
+        a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides)
+        found.append(((a * b).sum(axis=1).mean(), rsa(*sides)))
+    return Halves(*np.array(found).T)
 
 
 # --- Clusters --------------------------------------------------------------------------------------------

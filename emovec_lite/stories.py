@@ -1,7 +1,7 @@
-"""The corpus: stories in which a character plainly feels an emotion that the text never names.
+"""The corpora: stories in which a character is plainly in the state of an emotion that the text never names.
 
-48 emotions x 12 topics are fully crossed, so that no topic can stand in for an emotion (Sofroniew et al.
-2026 draw topics at random; arXiv 2606.26987 draws three per emotion independently, which confounds them).
+Emotions and topics are fully crossed, so that no topic can stand in for an emotion (Sofroniew et al. 2026 draw topics
+at random; arXiv 2606.26987 draws three per emotion independently, which confounds them).
 """
 
 from __future__ import annotations
@@ -12,46 +12,23 @@ import json
 import os
 import random
 import re
-import sys
-from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import combinations, cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emovec_lite.errors import CorpusError, UnknownName, disk_errors
-
-if TYPE_CHECKING:
-    from emovec_lite.models import Subject
+from emovec_lite.errors import CorpusError, UnknownName
 
 DATA = Path(__file__).parent / "data"
 CORPORA = {
-    "course": DATA / "stories.jsonl",
+    "shown": DATA / "shown.jsonl",  # the first: what the course's vectors are made of
+    "told": DATA / "told.jsonl",
+    "oblique": DATA / "oblique.jsonl",
     "own": DATA / "own_stories.jsonl",  # written by the default model itself
     "scenarios": DATA / "scenarios.jsonl",
 }
-
-WORDS_PER_STORY = (90, 130)
-NAMES_IN_CORPUS = 150
-LENGTH_TOLERANCE = 0.08  # of the corpus mean, for the mean length of each emotion
-SEQUENCE, SEQUENCE_STORIES = 6, 2  # no six words in a row may stand in more than two stories
-OPENING = 4  # words that no two stories may begin with alike
-
-OWN_TOPICS = (
-    "an unexpected letter", "a bus that stops on the way", "a new neighbour", "a meal cooked for others",
-    "an evening class", "a walk with a dog",
-)  # fmt: skip
-OWN_PROMPT = (
-    "Write a short story of about a hundred words about {topic}. The main character feels {emotion} from beginning "
-    "to end. Show it in what the character does, thinks and says, and never use the word {emotion} or any other word "
-    "for it. Begin with the story at once."
-)
-OWN_WORDS = (60, 150)
-OWN_TOKENS = 170  # about 130 words, before the cut at a sentence's end
-OWN_TEMPERATURE = 0.7
-OWN_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -63,7 +40,7 @@ class Story:
     topic: str = ""
     narrator: str = ""  # "first", "third", or "" where the corpus does not say
     names: tuple[str, ...] = ()
-    register: str = ""  # "plain" or "oblique": how directly the emotion shows; one register a topic
+    register: str = ""  # "shown", "told" or "oblique": how the emotion comes across; see the datasheet
     line: int = field(default=0, compare=False, repr=False)  # of the file it was read from
 
 
@@ -114,8 +91,8 @@ class Corpus:
         return [s for s in self.stories if s.emotion == emotion]
 
 
-def load_corpus(name_or_path: str | Path = "course") -> Corpus:
-    """Read a corpus: "course", "own", "scenarios", or a file of JSON lines.
+def load_corpus(name_or_path: str | Path = "shown") -> Corpus:
+    """Read a corpus: "shown", "told", "oblique", "own", "scenarios", or a file of JSON lines.
 
     A line holds `emotion`, and `text`, `story` or a list `stories`, and optionally `topic`, as the published corpora
     do. Raises `UnknownName` for a name that is no corpus, `CorpusError` for a file that is not there, for a line that
@@ -223,35 +200,6 @@ def _first(names: Iterable[object], n: int = 10) -> str:
     return ", ".join(names[:n]) + (" ..." if len(names) > n else "")
 
 
-# --- What may not stand in a story ---------------------------------------------------------------------
-
-
-@cache
-def lexicon() -> dict[str, dict]:
-    """The course's 48 emotions: the forms of each word, its close synonyms, and its family of near-synonyms."""
-    return json.loads((DATA / "emotions.json").read_text(encoding="utf-8"))
-
-
-def _pattern(words: set[str]) -> re.Pattern:
-    pattern = "|".join(re.escape(w).replace(r"\*", r"\w*") for w in sorted(words))
-    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)  # \b finds no "😀" and no "<b>"
-
-
-@cache
-def banned_words(emotion: str | None) -> re.Pattern:
-    """What a story of this emotion may not say: all 48 words with their inflections, and its family's synonyms.
-
-    `None` gives what a neutral passage may not say: everything.
-    """
-    words = lexicon()
-    if emotion is not None and emotion not in words:
-        raise UnknownName("emotion", emotion, words)
-    family = None if emotion is None else words[emotion]["family"]
-    banned = {form for entry in words.values() for form in entry["forms"]}
-    banned |= {s for e in words.values() if family in (None, e["family"]) for s in e["synonyms"]}
-    return _pattern(banned)
-
-
 def words_of(text: str) -> list[str]:
     """Lower-case words, with apostrophes kept inside them."""
     return re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+", text.lower())
@@ -260,86 +208,6 @@ def words_of(text: str) -> list[str]:
 def word_count(text: str) -> int:
     """Words as a reader counts them: runs of characters between spaces that hold a letter or a digit."""
     return sum(any(c.isalnum() for c in token) for token in text.split())
-
-
-def check_corpus(corpus: Corpus) -> list[str]:
-    """Everything that breaks the course corpus's rules, a line each; an empty list when all is well."""
-    problems = []
-    expected = set(lexicon())
-    cells = Counter((s.emotion, s.topic) for s in corpus)
-    topics = corpus.topics
-    if len(topics) != 12:
-        problems.append(f"expected 12 topics, found {len(topics)}: {topics}")
-    problems += [f"unknown emotion {e!r}" for e in sorted(set(corpus.emotions) - expected)]
-    for emotion in sorted(expected):
-        for topic in topics:
-            if cells[emotion, topic] != 1:
-                problems.append(f"{emotion}/{topic}: expected 1 story, found {cells[emotion, topic]}")
-        narrators = Counter(s.narrator for s in corpus if s.emotion == emotion)
-        if narrators["first"] != narrators["third"]:
-            problems.append(f"{emotion}: narrators are not half and half: {dict(narrators)}")
-    for story in corpus:
-        problems += [f"{story.emotion}/{story.topic}: {p}" for p in check_story(story)]
-    return problems + _check_names(corpus) + _check_lengths(corpus) + _check_repetition(corpus)
-
-
-def check_story(story: Story) -> list[str]:
-    """What is wrong with one story by itself: its length, words that are banned, names it does not name."""
-    problems = []
-    low, high = WORDS_PER_STORY
-    if not low <= word_count(story.text) <= high:
-        problems.append(f"{word_count(story.text)} words, not {low}-{high}")
-    if story.emotion in lexicon():
-        found = sorted({m.group().lower() for m in banned_words(story.emotion).finditer(story.text)})
-        problems += [f"banned word {word!r}" for word in found]
-    named = {n for n in story.names if re.search(rf"(?<!\w){re.escape(n)}(?!\w)", story.text)}
-    problems += [f"name {n!r} is not in the text" for n in story.names if n not in named]
-    if story.narrator not in ("first", "third"):
-        problems.append(f"narrator {story.narrator!r} is neither 'first' nor 'third'")
-    elif (story.narrator == "first") != _speaks_in_first_person(story.text):
-        problems.append(f"told in the other person than narrator={story.narrator!r} says")
-    return problems
-
-
-def _speaks_in_first_person(text: str) -> bool:
-    outside_quotes = re.sub(r"“[^”]*”|\"[^\"]*\"", " ", text)
-    return bool(re.search(r"\b(?:I|me|my|mine|myself|we|us|our)\b", outside_quotes))
-
-
-def _check_names(corpus: Corpus) -> list[str]:
-    names = {n for s in corpus for n in s.names}
-    enough = len(names) >= NAMES_IN_CORPUS
-    return [] if enough else [f"{len(names)} distinct character names, fewer than {NAMES_IN_CORPUS}"]
-
-
-def _check_lengths(corpus: Corpus) -> list[str]:
-    lengths = defaultdict(list)
-    for story in corpus:
-        lengths[story.emotion].append(word_count(story.text))
-    mean = sum(map(sum, lengths.values())) / len(corpus)
-    off = {e: sum(n) / len(n) / mean - 1 for e, n in lengths.items()}
-    return [f"{e}: mean length is {d:+.1%} off the corpus mean" for e, d in off.items() if abs(d) > LENGTH_TOLERANCE]
-
-
-def _check_repetition(corpus: Corpus) -> list[str]:
-    openings, sequences = _repeated(corpus)
-    cells = [f"{story.emotion}/{story.topic}" for story in corpus]
-    problems = [f"same opening {o!r}: {', '.join(cells[i] for i in where)}" for o, where in openings.items()]
-    return problems + [f"{s!r} stands in {len(where)} stories" for s, where in sequences.items()]
-
-
-def _repeated(corpus: Corpus) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Openings that two stories or more begin with, and runs of words in more than two: each with its stories."""
-    openings, sequences = defaultdict(list), defaultdict(list)
-    for i, story in enumerate(corpus):
-        words = words_of(story.text)
-        openings[" ".join(words[:OPENING])].append(i)
-        for run in {" ".join(words[j : j + SEQUENCE]) for j in range(len(words) - SEQUENCE + 1)}:
-            sequences[run].append(i)
-    return (
-        {opening: where for opening, where in openings.items() if len(where) > 1},
-        {run: where for run, where in sequences.items() if len(where) > SEQUENCE_STORIES},
-    )
 
 
 # --- Corpora with the topics chosen otherwise ----------------------------------------------------------
@@ -383,144 +251,3 @@ def _on_topics(corpus: Corpus, what: str, drawn: dict[str, Sequence[str]]) -> Co
                     "Choosing topics needs a corpus with every emotion on every topic."
                 )
     return Corpus(f"{corpus.name}, {what}", kept)
-
-
-# --- A model's own stories -----------------------------------------------------------------------------
-
-
-def generate_corpus(
-    subject: Subject,
-    emotions: Sequence[str],
-    topics: Sequence[str] = OWN_TOPICS,
-    per_cell: int = 1,
-    seed: int = 0,
-    path: Path | str | None = None,
-) -> Corpus:
-    """Have a model write its own stories, `per_cell` for each emotion and topic (Sofroniew et al. 2026, Methods).
-
-    Stories are appended to `path` (default: a file in the cache, named after model and request) batch by batch, as
-    they are finished. After an interruption the same call goes on where the file ends and gives the same corpus:
-    every story has random numbers of its own, drawn from the seed and its cell, and batches are cut alike. Nothing is
-    filtered; `faults` says what came out. Raises `CorpusError` for a file that holds the stories of another request.
-    """
-    from tqdm.auto import tqdm
-
-    cells = [(e, t, i) for e in emotions for t in topics for i in range(per_cell)]
-    if not cells:
-        raise CorpusError(f"Nothing to write: {len(emotions)} emotions, {len(topics)} topics, {per_cell} per cell.")
-    path = Path(os.path.expanduser(path)) if path is not None else _own_path(subject, cells, seed)
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        done = _resume(path, cells, subject.spec.name, seed)
-        bar = tqdm(total=len(cells), initial=done, desc="Writing", unit=" stories", file=sys.stderr)
-        with path.open("a", encoding="utf-8") as file, bar:
-            while done < len(cells):
-                # Whole batches from fixed places: in another company a story's sums round otherwise, and a token may
-                # come out differently.
-                start = done // OWN_BATCH * OWN_BATCH
-                batch = cells[start : start + OWN_BATCH]
-                written = list(zip(batch, _write(subject, batch, seed), strict=True))
-                for (emotion, topic, _), text in written[done - start :]:
-                    row = {"emotion": emotion, "topic": topic, "model": subject.spec.name, "seed": seed, "text": text}
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    file.flush()
-                    done += 1
-                    bar.update()
-    corpus = Corpus(path.stem, _read(path))
-    found = ", ".join(f"{share:.0%} {what}" for what, share in faults(corpus).items())
-    print(f"{len(corpus)} stories in {path}. Of these: {found}")
-    return corpus
-
-
-def faults(corpus: Corpus) -> dict[str, float]:
-    """Shares of a corpus's stories that name what they should show, or say what others say too."""
-    openings, runs = _repeated(corpus)
-    counts = {
-        "say the word itself": sum(bool(leaks(s.emotion, family=False).search(s.text)) for s in corpus),
-        "say it or a word of its family": sum(bool(leaks(s.emotion).search(s.text)) for s in corpus),
-        "open with the same four words as another": len({i for where in openings.values() for i in where}),
-        "share six words in a row with two others or more": len({i for where in runs.values() for i in where}),
-    }
-    return {what: count / len(corpus) for what, count in counts.items()}
-
-
-@cache
-def leaks(emotion: str, family: bool = True) -> re.Pattern:
-    """What gives an emotion away in a text: its own forms, with `family` also its synonyms and near-synonyms.
-
-    An emotion outside the course's 48 has no listed forms or synonyms: only the word itself can leak.
-    """
-    entry = lexicon().get(emotion, {"forms": [f"{emotion}*"], "family": None, "synonyms": []})
-    kin = [e for e in lexicon().values() if family and e["family"] == entry["family"]]
-    return _pattern({*entry["forms"], *(word for e in kin for word in (*e["forms"], *e["synonyms"]))})
-
-
-def _own_path(subject: Subject, cells: list[tuple[str, str, int]], seed: int) -> Path:
-    from emovec_lite.models import results_folder
-
-    request = [cells, seed, subject.weights_sha256, OWN_PROMPT, OWN_TEMPERATURE, OWN_TOKENS, OWN_BATCH]
-    request = hashlib.sha256(json.dumps(request).encode()).hexdigest()
-    return results_folder() / "stories" / f"{subject.spec.name}-{request[:12]}.jsonl"
-
-
-def _resume(path: Path, cells: list[tuple[str, str, int]], model: str, seed: int) -> int:
-    """How many stories a file already holds; drops a last line that a kill cut short."""
-    if not path.exists():
-        return 0
-    lines = path.read_bytes().split(b"\n")[:-1]  # what stands after the last line's end was cut short
-    for i, line in enumerate(lines):
-        try:
-            row = dict(json.loads(line))
-        except (TypeError, ValueError):
-            row = {}
-        found = tuple(row.get(key) for key in ("emotion", "topic", "model", "seed"))
-        expected = (*cells[i][:2], model, seed) if i < len(cells) else None
-        if found != expected:
-            raise CorpusError(
-                f"{path}, line {i + 1}: holds {found}, where this request has {expected}. It was written for another "
-                "request: choose another path, or delete it."
-            )
-    with path.open("r+b") as file:  # only now: another's file stays as it was
-        file.truncate(sum(len(line) + 1 for line in lines))
-    return len(lines)
-
-
-def _write(subject: Subject, cells: Sequence[tuple[str, str, int]], seed: int) -> list[str]:
-    """One story for each cell, written side by side."""
-    from emovec_lite.generation import write
-
-    texts = write(
-        subject,
-        [subject.chat(OWN_PROMPT.format(emotion=e, topic=t)) for e, t, _ in cells],
-        OWN_TOKENS,
-        min_new_tokens=OWN_TOKENS // 2,  # about 65 words: an end of text before that is not sampled
-        temperature=OWN_TEMPERATURE,
-        generators=[_generator(cell, seed) for cell in cells],
-    )
-    return [_cut(text) for text in texts]
-
-
-def _generator(cell: tuple[str, str, int], seed: int):
-    import torch
-
-    digest = hashlib.sha256(json.dumps([seed, *cell]).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
-
-
-def _cut(text: str) -> str:
-    """A story up to its last whole sentence within 150 words; up to the limit where none ends after 60."""
-    low, high = OWN_WORDS
-    text = " ".join(text.split())
-    ends = [m.end() for m in re.finditer(r"[.!?][\"'”’)]*(?=\s|$)", text)]
-    good = [end for end in ends if low <= word_count(text[:end]) <= high]
-    if good:
-        return text[: good[-1]]
-    return " ".join(text.split()[:high])
-
-
-if __name__ == "__main__":  # write the shipped stories anew: python -m emovec_lite.stories
-    import torch
-
-    from emovec_lite.models import load_model
-
-    generate_corpus(load_model(dtype=torch.float32), list(lexicon()), path=CORPORA["own"])

@@ -101,8 +101,8 @@ class EmotionVectors:
 
     @property
     def n_layers(self) -> int:
-        """Layers of the model, up to the last that is held."""
-        return self.layers[-1] + 1
+        """Layers of the model, where that is known; else up to the last that is held."""
+        return int(self.provenance.get("n_layers", self.layers[-1] + 1))
 
     @property
     def main_layer(self) -> int:
@@ -126,6 +126,26 @@ class EmotionVectors:
             raise UnknownName("emotion", emotion, self.emotions)
         norm = float("nan") if layer == "embed" else float(self.norms[self._check(layer)])
         return Direction(emotion, layer, self.at(layer)[self.emotions.index(emotion)], norm).unit()
+
+    def only(self, layers: Sequence[int]) -> EmotionVectors:
+        """The same vectors at some of their layers, with what is kept of the single stories there."""
+        rows = [self._check(layer) for layer in layers]
+        kept = [self.stories.layers.index(layer) for layer in layers if layer in self.stories.layers]
+        stories = replace(
+            self.stories,
+            blocks=self.stories.blocks[:, kept],
+            layers=tuple(self.stories.layers[i] for i in kept),
+            norms=self.stories.norms[kept],
+        )
+        return replace(
+            self,
+            means=self.means[:, rows],
+            center=self.center[rows],
+            neutral=self.neutral[rows],
+            norms=self.norms[rows],
+            stories=stories,
+            layers=tuple(self.layers[row] for row in rows),
+        )
 
     def _check(self, layer: Layer) -> int:
         return self.layers.index(known_layer(layer, self.layers))

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from jaxtyping import Float
 
+from emovec_lite.effects import OPENINGS, TEMPERATURE, repetition
 from emovec_lite.environment import where
 from emovec_lite.errors import EmovecError
-from emovec_lite.evaluation import token_projections
 from emovec_lite.generation import perplexity, stream
 from emovec_lite.norms import ratings
 from emovec_lite.plots import as_html, circumplex, circumplex_places, name_sides
+from emovec_lite.readout import token_projections
 from emovec_lite.steering import plane_direction, steer
+from emovec_lite.stories import words_of
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
     from emovec_lite.models import Subject
     from emovec_lite.vectors import Direction, EmotionVectors
 
-PROMPT = "The bus broke down, and she"
+PROMPT = OPENINGS[0]
 WINDOW = 256  # tokens of a prompt that are used: more would keep a laptop waiting for the first word
 TOKENS = 60  # that are written
 PAD_STRENGTH = 0.3  # of a point at distance 1 from the centre
 PAD_SIZE = (640, 560)  # pixels
 PAD_REACH = (240, 262)  # pixels from the centre to 1; the words at the edge need room
+RUN = 4  # words: as long as this, a run that comes back is a loop rather than a turn of phrase
 NUMBERED = 4  # tokens of a heat map whose value stands beside them
 BELOW, ABOVE = (153, 142, 195), (241, 163, 64)  # RGB of the strongest shades: purple and orange, as in the figures
 
@@ -62,13 +65,21 @@ def layer_explorer(vectors: EmotionVectors, layer: int) -> ipywidgets.VBox:
 
 
 def continued(
-    subject: Subject, prompt: str, direction: Direction, strength: float, tokens: int = TOKENS
+    subject: Subject,
+    prompt: str,
+    direction: Direction,
+    strength: float,
+    tokens: int = TOKENS,
+    *,
+    temperature: float = TEMPERATURE,
+    seed: int = 0,
 ) -> Iterator[str]:
     """Continue a prompt under steering; what is written so far, after every piece.
 
+    Sampled by the seed, for the likeliest tokens soon go in circles; at temperature 0 it is they that are written.
     The model is steered only while a piece is being made, so that others can use it in between.
     """
-    pieces, written = stream(subject, prompt, tokens), ""
+    pieces, written = stream(subject, prompt, tokens, temperature=temperature, seed=seed), ""
     while True:
         with steer(subject, direction, strength):
             piece = next(pieces, None)
@@ -79,13 +90,23 @@ def continued(
 
 
 def side_by_side(
-    subject: Subject, prompt: str, direction: Direction, strength: float, tokens: int = TOKENS
+    subject: Subject,
+    prompt: str,
+    direction: Direction,
+    strength: float,
+    tokens: int = TOKENS,
+    *,
+    temperature: float = TEMPERATURE,
+    seed: int = 0,
 ) -> Iterator[tuple[str, str]]:
-    """Continue a prompt with and without steering, by turns: (steered, plain) so far, after every piece."""
+    """Continue a prompt with and without steering, by turns: (steered, plain) so far, after every piece.
+
+    Sampled as in `continued`, both with the same random numbers: where steering changes nothing, nor does the text.
+    """
     written = ["", ""]
     writers = {
-        0: continued(subject, prompt, direction, strength, tokens),
-        1: accumulate(stream(subject, prompt, tokens)),
+        0: continued(subject, prompt, direction, strength, tokens, temperature=temperature, seed=seed),
+        1: accumulate(stream(subject, prompt, tokens, temperature=temperature, seed=seed)),
     }
     while writers:
         for side, writer in list(writers.items()):
@@ -124,20 +145,45 @@ def columns_html(prompt: str, texts: dict[str, str]) -> str:
 
 def perplexity_html(values: dict[str, float]) -> str:
     """Perplexities as words and bars; the bars go from 1 to 1,000, every third of one ten times as far."""
-    rows = (f"<div>{_meter(html.escape(name), value)}</div>" for name, value in values.items())
-    return (
-        '<p style="margin:.6em 0 .2em;line-height:1.4">Perplexity, to the unsteered model: among how many '
-        f"tokens, on average, it would have had to choose at each one. The bars are logarithmic.</p>{''.join(rows)}"
+    bars = {}
+    for name, value in values.items():
+        label = f"perplexity, {name}, logarithmic from 1 to 1,000"
+        some = math.isfinite(value)
+        bars[name] = _bar(math.log10(value), 3, label, f"{value:,.1f}") if some else "nothing was written"
+    return _bars_html(
+        "Perplexity, to the unsteered model: among how many tokens, on average, it would have had to choose at each "
+        "one. The bars are logarithmic.",
+        bars,
     )
 
 
-def _meter(name: str, value: float) -> str:
-    label = f'<span style="display:inline-block;min-width:6em">{name}</span>'
-    if not math.isfinite(value):
-        return f"{label} nothing was written"
+def repetition_html(texts: dict[str, str]) -> str:
+    """How far texts repeat themselves (`effects.repetition` of four words), as numbers and bars from 0 to 1."""
+    bars = {}
+    for name, text in texts.items():
+        words, label = words_of(text), f"repetition, {name}, from 0 to 1"
+        share = repetition(words, RUN)
+        bars[name] = _bar(share, 1, label, f"{share:.2f}") if len(words) >= RUN else "fewer than four words"
+    return _bars_html(
+        "Repetition: the share of a text's runs of four words that it has had before. At 0 none comes back; near 1 "
+        "the text goes in circles.",
+        bars,
+    )
+
+
+def _bars_html(legend: str, bars: dict[str, str]) -> str:
+    """A sentence, and below it a bar, or what stands in its place, beside each name."""
+    rows = (
+        f'<div><span style="display:inline-block;min-width:6em">{html.escape(name)}</span> {bar}</div>'
+        for name, bar in bars.items()
+    )
+    return f'<p style="margin:.6em 0 .2em;line-height:1.4">{legend}</p>{"".join(rows)}'
+
+
+def _bar(value: float, largest: float, label: str, number: str) -> str:
     return (
-        f'{label} <meter min="0" max="3" value="{math.log10(value):.3f}" style="width:12em;vertical-align:middle" '
-        f'aria-label="perplexity, {name}, logarithmic from 1 to 1,000"></meter> {value:,.1f}'
+        f'<meter min="0" max="{largest}" value="{value:.3f}" style="width:12em;vertical-align:middle" '
+        f'aria-label="{html.escape(label)}"></meter> {number}'
     )
 
 
@@ -150,27 +196,12 @@ def status_html(*sentences: str) -> str:
 def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt: str = PROMPT) -> ipywidgets.VBox:
     """Write a prompt, choose an emotion, a layer and a strength, and read the steered beside the unsteered text.
 
-    With a second emotion the direction is the sum of both, at length 1. See `side_by_side` for the same without a
-    widget.
+    With a second emotion the direction is the sum of both, at length 1. The same settings give the same texts. See
+    `side_by_side` for the same without a widget.
     """
     import ipywidgets
 
-    style, wide = {"description_width": "8em"}, {"width": "32em", "max_width": "98%"}
-    first = "happy" if "happy" in vectors.emotions else vectors.emotions[0]
-    text = ipywidgets.Textarea(value=prompt, description="prompt", rows=3, style=style, layout=wide)
-    emotion = ipywidgets.Dropdown(
-        options=vectors.emotions, value=first, description="emotion", style=style, layout=wide
-    )
-    nothing = [("(none)", "")]  # no emotion can be called ""
-    second = ipywidgets.Dropdown(
-        options=nothing + [(e, e) for e in vectors.emotions], description="and emotion", style=style, layout=wide
-    )
-    depth = ipywidgets.IntSlider(
-        value=layer, min=vectors.layers[0], max=vectors.layers[-1], description="layer", style=style, layout=wide
-    )
-    strength = ipywidgets.FloatSlider(
-        value=0.25, min=-0.6, max=0.6, step=0.05, description="strength", style=style, layout=wide
-    )
+    controls = _controls(vectors, layer, prompt)
     generate = ipywidgets.Button(description="Generate", button_style="primary")
     stop = ipywidgets.Button(description="Stop", disabled=True)
     live = Live("Generate writes the same prompt twice, with and without steering.")
@@ -180,28 +211,32 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
             return
         generate.disabled, stop.disabled = True, False
         # What the controls say now holds for the whole run, whatever is moved meanwhile.
-        asked, dose, level = text.value, strength.value, depth.value
-        names = [name for name in (emotion.value, second.value) if name]
-        used, note = asked, ""
+        now = {name: control.value for name, control in controls.items()}
+        names = [name for name in (now["emotion"], now["second"]) if name]
+        how = {name: now[name] for name in ("temperature", "seed")}
+        used, note = now["prompt"], ""
 
         def steps() -> Iterator[tuple[str, str]]:
             nonlocal used, note
-            used, note = last_tokens(subject, asked)
-            direction, *others = (vectors.direction(name, level) for name in names)
+            used, note = last_tokens(subject, now["prompt"])
+            direction, *others = (vectors.direction(name, now["layer"]) for name in names)
             for other in others:
                 direction = (direction + other).unit()
             yield "", ""  # so that the click is seen to have been heard
-            yield from side_by_side(subject, used, direction, dose, TOKENS)
+            yield from side_by_side(subject, used, direction, now["strength"], TOKENS, **how)
 
         def columns(state: tuple[str, str]) -> str:
-            heading = f"steered: {' + '.join(names)}, strength {dose:+.2f}, layer {level}"
-            return columns_html(used, {heading: state[0], "unsteered": state[1]})
+            heading = f"steered: {' + '.join(names)}, strength {now['strength']:+.2f}, layer {now['layer']}"
+            texts = {heading: state[0], "unsteered": state[1]}
+            return columns_html(used, {f"{name}; {in_words(**how)}": text for name, text in texts.items()})
 
         def end(state: tuple[str, str], stopped: bool) -> Iterator[str]:
             said = "Stopped." if stopped else "Finished."
             yield columns(state) + status_html(said, "Both texts are being read once more.", note)
-            found = dict(zip(("steered", "unsteered"), perplexity(subject, state, [used, used]), strict=True))
-            yield columns(state) + status_html(said, note) + perplexity_html(found)
+            sides = ("steered", "unsteered")
+            found = dict(zip(sides, perplexity(subject, state, [used, used]), strict=True))
+            bars = perplexity_html(found) + repetition_html(dict(zip(sides, state, strict=True)))
+            yield columns(state) + status_html(said, note) + bars
 
         def ready() -> None:
             stop.disabled, generate.disabled = True, False
@@ -211,7 +246,32 @@ def steering_panel(subject: Subject, vectors: EmotionVectors, layer: int, prompt
     generate.on_click(go)
     stop.on_click(lambda _: live.stop())
     buttons = ipywidgets.HBox([generate, stop] if not in_colab() else [generate])
-    return ipywidgets.VBox([text, emotion, second, depth, strength, buttons, live.area])
+    return ipywidgets.VBox([*controls.values(), buttons, live.area])
+
+
+def _controls(vectors: EmotionVectors, layer: int, prompt: str) -> dict[str, ipywidgets.ValueWidget]:
+    """The panel's settings by name, in their order on the page."""
+    import ipywidgets as w
+
+    shape = {"style": {"description_width": "8em"}, "layout": {"width": "32em", "max_width": "98%"}}
+    first = "happy" if "happy" in vectors.emotions else vectors.emotions[0]
+    others = [("(none)", "")] + [(e, e) for e in vectors.emotions]  # no emotion can be called ""
+    ways = [(f"sampled at temperature {TEMPERATURE}", TEMPERATURE), ("greedy: the likeliest each time", 0.0)]
+    ends = {"min": vectors.layers[0], "max": vectors.layers[-1]}
+    return {
+        "prompt": w.Textarea(value=prompt, description="prompt", rows=3, **shape),
+        "emotion": w.Dropdown(options=vectors.emotions, value=first, description="emotion", **shape),
+        "second": w.Dropdown(options=others, description="and emotion", **shape),
+        "layer": w.IntSlider(value=layer, **ends, description="layer", **shape),
+        "strength": w.FloatSlider(value=0.25, min=-0.6, max=0.6, step=0.05, description="strength", **shape),
+        "temperature": w.Dropdown(options=ways, description="tokens", **shape),
+        "seed": w.BoundedIntText(value=0, min=0, max=999_999, description="seed", **shape),
+    }
+
+
+def in_words(temperature: float, seed: int) -> str:
+    """How a text was written, for its heading."""
+    return f"sampled, seed {seed}" if temperature else "greedy"
 
 
 # --- The circumplex as a pad -----------------------------------------------------------------------------
@@ -249,11 +309,20 @@ def _pad_class() -> type:
     return CircumplexPad
 
 
-def circumplex_pad(subject: Subject, vectors: EmotionVectors, layer: int, prompt: str = PROMPT) -> ipywidgets.VBox:
+def circumplex_pad(
+    subject: Subject,
+    vectors: EmotionVectors,
+    layer: int,
+    prompt: str = PROMPT,
+    *,
+    temperature: float = TEMPERATURE,
+    seed: int = 0,
+) -> ipywidgets.VBox:
     """A plane of valence and arousal with a handle: let it go somewhere, and the model writes on from there.
 
     Each point is a direction (`steering.plane_direction`), and the distance from the centre is its strength: in the
-    centre the model is not steered at all. See `continued` for the same without a widget.
+    centre the model is not steered at all. The same point gives the same text, sampled as in `continued`, which does
+    the same without a widget.
     """
     import ipywidgets
 
@@ -269,10 +338,11 @@ def circumplex_pad(subject: Subject, vectors: EmotionVectors, layer: int, prompt
             used, note = last_tokens(subject, prompt)
             direction = plane_direction(vectors, layer, valence, arousal)
             yield ""
-            yield from continued(subject, used, direction, PAD_STRENGTH, TOKENS)
+            yield from continued(subject, used, direction, PAD_STRENGTH, TOKENS, temperature=temperature, seed=seed)
 
         strength = PAD_STRENGTH * math.hypot(valence, arousal)
         heading = f"valence {valence:+.2f}, arousal {arousal:+.2f}: strength {strength:.2f} at layer {layer}"
+        heading += f"; {in_words(temperature, seed)}"
 
         def draw(text: str) -> str:
             return columns_html(used, {heading: text}) + status_html("Writing.", note)
@@ -380,7 +450,7 @@ def sentence(error: Exception) -> str:
 
 
 def token_heat_map(subject: Subject, vectors: EmotionVectors, text: str, emotion: str, layer: int) -> ipywidgets.VBox:
-    """A text, each token shaded by how far it lies along an emotion's direction (`evaluation.token_projections`)."""
+    """A text, each token shaded by how far it lies along an emotion's direction (`readout.token_projections`)."""
     import ipywidgets
 
     style, wide = {"description_width": "8em"}, {"width": "32em", "max_width": "98%"}

@@ -13,13 +13,13 @@
 #
 # **You will**
 #
-# - follow valence and arousal through all the layers, beside what chance reaches and beside the embeddings;
-# - compare layers with layers, and vectors from one corpus with vectors from another;
-# - see what few stories and entangled topics do;
+# - follow valence through all the layers, beside what chance reaches and beside the embeddings;
+# - give one model four kinds of stories, and see which component carries valence in each;
+# - find out when two geometries *differ*, and when one of them is only noisy;
 # - answer the title in one paragraph, with numbers.
 #
-# **You need** chapter 04. 60 minutes. The cells take {{measured}} of memory on two cores, without a GPU; the model itself
-# is hardly needed.
+# **You need** chapter 04. 75 minutes, and twenty more for two parts marked *extra*. The cells take {{measured}} of
+# memory on two cores, without a GPU; the model itself is hardly needed.
 #
 # {{box}}
 
@@ -29,20 +29,21 @@
 # %%
 import numpy as np
 
-from emovec_lite import load_corpus, load_or_compute, show
+from emovec_lite import load_corpus, load_or_compute, ratings, show
 from emovec_lite.course import check, progress, quiz
-from emovec_lite.geometry import align, best_pc_r, compare, ridge_r
-from emovec_lite.plots import curves, dots, layer_curve, layer_map
+from emovec_lite.geometry import align
+from emovec_lite.plots import curves, dots, layer_curve
 
-corpus, vectors = load_corpus(), load_or_compute(subject)
+vectors = load_or_compute(subject)  # of the shown stories
 names, layer = list(vectors.emotions), subject.main_layer  # two thirds up: in the default model layer 19
+human = ratings(names, "valence")
 
 # %% [markdown]
 # ## Valence by depth
 #
-# The question of the title is a question about layers. For each, two numbers: the best of the first five components, and
-# the ridge axis that predicts emotions it has not seen. Beside them stands what the *best of all layers* reaches when
-# ratings are shuffled, 2,000 times: shaded for components, a dotted line for ridge.
+# For each layer two numbers: the best correlation with people's valence among the first five components, and that of
+# the ridge axis, on emotions it has not seen. Beside them stands what the *best of all layers* reaches when ratings
+# are shuffled, 2,000 times: shaded for components, a dotted line for ridge.
 #
 # **Predict** the shape of the curve: where does it begin, where is its top, does it fall at the end?
 
@@ -50,14 +51,16 @@ names, layer = list(vectors.emotions), subject.main_layer  # two thirds up: in t
 valence, valence_embed = align(vectors, "valence"), align(vectors, "valence", ["embed"])
 show(layer_curve(valence, valence_embed))
 where, best = valence.best_ridge
-print(f"embeddings {valence_embed.ridge_r[0]:.2f}, layer 0 {valence.ridge_r[0]:.2f}, best {best:.2f} at layer {where}, "
-      f"last layer {valence.ridge_r[-1]:.2f}")  # fmt: skip
+place, which, r = valence.best_pc
+print(f"ridge:     embeddings {valence_embed.ridge_r[0]:.2f}, best {best:.2f} at layer {where}")
+print(f"component: embeddings {valence_embed.best_pc[2]:.2f}, best {r:.2f} at layer {place}")
 
 # %% [markdown]
 # {{exercise 5.1}}
 #
-# Write `above_the_band(curve, null)`: the layers whose value lies above the 95th percentile of the null. The null holds, for
-# each shuffle, the best of all layers. Both are lists or arrays of numbers; the shuffles stand in no order.
+# Write `above_the_band(curve, null)`: the layers whose value lies above the 95th percentile of the null. The null
+# holds, for each shuffle, the best of all layers. Both are lists or arrays of numbers; the shuffles stand in no
+# order.
 #
 # <details><summary>Hint 1</summary>
 # One limit for all layers: `np.quantile(null, 0.95)`.
@@ -78,81 +81,141 @@ def above_the_band(curve, null):
 above_the_band = check("5.1", above_the_band)
 
 # %%
-pc = abs(valence.pc_r).max(axis=1)
+pc, pc1 = abs(valence.pc_r).max(axis=1), abs(valence.pc_r[:, 0])
 print("ridge axis above the band at layers", above_the_band(valence.ridge_r, valence.ridge_null))
-print("best component above the band at  ", above_the_band(pc, valence.pc_null))
-print("which component is the best:      ", (abs(valence.pc_r).argmax(axis=1) + 1).tolist())
+print("best component above the band at   ", above_the_band(pc, valence.pc_null))
+print("which component is the best:       ", (abs(valence.pc_r).argmax(axis=1) + 1).tolist())
+low = pc1.argmin()
+print(f"PC1 alone: lowest {pc1[low]:.2f}, at layer {low}, where the best component has {pc[low]:.2f}")
 print(f"p = {valence.ridge_p:.4f} (ridge), {valence.pc_p:.4f} (component), for the best of all layers")
 
 # %% [markdown]
-# The ridge axis is above its limit at every layer, and the **embeddings** hold a good part of it (half as much when whole
-# families of words are left out, as you saw in chapter 04). What the blocks add is the rise from there. (The smallest p
-# that 2,000 shuffles allow is what you see for ridge.)
+# Both are above their limits at every layer, with the smallest p that 2,000 shuffles allow. But look at the
+# **embeddings**: from nothing but which words stand in the stories the ridge axis has .84, and the blocks bring it to
+# .92. A sweep that begins at layer 0 shows a fine high curve, and not where it comes from.
 #
-# The best *component* tells a different story, of valence that arises half-way up. Is that a finding about the model, or
-# about the number five? **Predict** what happens if we look at ten components, or at PC1 only.
+# The component rises further. It is PC1 in all layers but four. In one of these, layer 2, PC1 has next to nothing:
+# valence is not gone, it is on PC2. Who follows PC1 alone reports a collapse there.
+#
+# So this small model shows what the papers report: PC1 is valence, with .81 in Claude Sonnet 4.5, .83 in Gemma-4-E4B,
+# .76 in Apertus-8B. Is that the model's doing, or that of its *stories*?
+#
+# ## Whose stories?
+#
+# One model, four corpora. The vectors so far came from *shown*. *Told* and *oblique* were the tests of chapter 03.
+# And in the papers the model writes *its own*: here SmolLM2 wrote six for each emotion, told never to use the word.
+# (Another model reads them, too, as a stranger's.)
 
 # %%
-from emovec_lite import ratings
-from emovec_lite.geometry import correlations, pca
-
-human = ratings(names, "valence")
-layers = list(range(vectors.n_layers))
-ten = [abs(correlations(pca(vectors.at(i).double().numpy(), 10)[0].T, human[None])).max() for i in layers]
-answers = {
-    "PC1 alone": abs(valence.pc_r[:, 0]), "best of PCs 1 to 5": pc, "best of PCs 1 to 10": ten,
-    "ridge, emotions held out": valence.ridge_r,
-}  # fmt: skip
-show(curves(
-    layers, answers, xlabel="layer", ylabel="correlation with human valence", title="Four answers to one question",
-))  # fmt: skip
+corpora = {name: load_corpus(name) for name in ("shown", "told", "oblique", "own")}
+vectors_of = {name: load_or_compute(subject, texts) for name, texts in corpora.items()}
+for name, texts in corpora.items():
+    print(f"\n[{name}] {texts.select('lonely')[0].text[:190]} ...")
 
 # %% [markdown]
-# With ten components valence is on one of them in the early layers, too, and the default model's dip at layer 20 is gone:
-# there it lies on the sixth. "Valence arises half-way up" was a story about the number five. Had you followed PC1 only, what would you
-# have written?
+# (The last one says the word. We come to that.)
 #
-# Is the rise of the ridge axis from the embeddings to our layer (chosen beforehand) more than an accident of these 48
+# **Predict:** in which corpora does a ridge axis find valence? In which do the *blocks* add most to what the words
+# bring?
+
+# %%
+places = ["embed", *vectors_of["told"].layers]  # in the default model every second layer is kept
+aligned = {name: align(those, "valence", places) for name, those in vectors_of.items()}
+here = places.index(layer)
+
+
+def by_depth(series, nulls, title):
+    """Curves from the embeddings up, and what the best place of any corpus reaches by chance."""
+    chance = max(np.quantile(null, 0.95) for null in nulls)
+    series = series | {"95 % of shuffles, best place": [chance] * len(places)}
+    figure = curves(
+        [str(p) for p in places], series, xlabel="layer", ylabel="correlation with human valence", title=title
+    )
+    figure.axes[0].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    show(figure)
+
+
+ridge = {name: a.ridge_r for name, a in aligned.items()}
+by_depth(ridge, [a.ridge_null for a in aligned.values()], "Ridge axis, emotions held out")
+for name, a in aligned.items():
+    above = len(above_the_band(a.ridge_r, a.ridge_null))
+    print(f"{name:>8}: embeddings {a.ridge_r[0]:.2f}, layer {layer} {a.ridge_r[here]:.2f}, best "
+          f"{a.best_ridge[1]:.2f} (p = {a.ridge_p:.4f}); above the band at {above} of {len(places)} places")  # fmt: skip
+
+# %% [markdown]
+# It does in all four; in *oblique* not yet at the embeddings and the layer after them. *Shown* begins highest and
+# rises least. Are these rises, from the embeddings to our layer (chosen beforehand), more than accidents of 48
 # emotions? Draw the emotions anew, many times.
 
 # %%
-from emovec_lite.geometry import ridge_predictions
+from emovec_lite.geometry import correlations, ridge_predictions
 
-emotions = np.arange(len(names))
-low, high = (ridge_predictions(vectors.at(place).double().numpy(), human) for place in ("embed", layer))
-rng, rises = np.random.default_rng(0), []
-for _ in range(2000):
-    drawn = rng.choice(emotions, len(emotions))
-    rises.append(correlations(high[drawn], human[drawn]) - correlations(low[drawn], human[drawn]))
-print(f"rise of r: {correlations(high, human) - correlations(low, human):.2f}, 95 % interval "
-      f"{np.quantile(rises, 0.025):.2f} to {np.quantile(rises, 0.975):.2f}")  # fmt: skip
+drawn = np.random.default_rng(0).choice(len(names), (2000, len(names)))  # 48 emotions with repetition, 2,000 times
+for name, those in vectors_of.items():
+    low, high = (ridge_predictions(those.at(place).double().numpy(), human) for place in ("embed", layer))
+    rises = correlations(high[drawn], human[drawn]) - correlations(low[drawn], human[drawn])
+    print(f"{name:>8}: r rises by {correlations(high, human) - correlations(low, human):.2f}, "
+          f"95 % interval {np.quantile(rises, 0.025):.2f} to {np.quantile(rises, 0.975):.2f}")  # fmt: skip
 
 # %% [markdown]
-# ## And arousal?
+# In *shown* the blocks add something, for the interval lies above 0, and little: after .84 little is left. In *told*,
+# whose words say less, they add .33, in an interval wholly above that of *shown*. For *oblique* the interval holds 0.
+# These emotions cannot decide, which is not the same as "no rise".
 #
-# **Predict:** arousal with valence taken out. Will it rise with depth as valence does?
+# **Predict:** in which of the corpora is PC1 valence?
 
 # %%
-arousal, arousal_embed = align(vectors, "arousal"), align(vectors, "arousal", ["embed"])
-show(layer_curve(arousal, arousal_embed))
-place, top = arousal.best_ridge
-print(f"embeddings {arousal_embed.ridge_r[0]:.2f}, best {top:.2f} at layer {place}")
+components = {name: abs(a.pc_r).max(axis=1) for name, a in aligned.items()}
+by_depth(components, [a.pc_null for a in aligned.values()], "Best of PCs 1 to 5")
+for name, a in aligned.items():
+    place, which, r = a.best_pc
+    print(f"{name:>8}: best {r:.2f}, PC{which} at layer {place} (p = {a.pc_p:.4f}); PC1 at layer {layer} "
+          f"{abs(a.pc_r[here, 0]):.2f}; best component by place", *abs(a.pc_r).argmax(axis=1) + 1)  # fmt: skip
 
 # %% [markdown]
-# Arousal is nearly all there at the embeddings, and depth adds next to nothing. A sweep without the embeddings would have
-# shown a fine high curve, "arousal at every layer", and been misunderstood.
+# Here the stories decide. In *shown* it is PC1 nearly everywhere. In *told* and *own* valence does lie along a
+# component, more than shuffles explain, but at our layer and above never along the first. In *oblique* no component
+# gets beyond what one shuffle in twenty reaches.
 #
-# ## Do layers agree with each other?
+# *Shown* has twelve topics, the others six. Is it the number? Two comparisons at our layer: *shown* with six topics,
+# drawn twenty times, and *told* and *oblique* together, which have twelve. (`pca` gives each emotion a row of scores.
+# Turned by `.T`, they are a row for each component, and `correlations` gives each row's r with the ratings.)
+
+# %%
+from emovec_lite.extraction import subset_vectors
+from emovec_lite.geometry import pca
+from emovec_lite.stories import balanced
+
+
+def components_in(matrix):
+    """|r| of PCs 1 to 5 with people's valence."""
+    return abs(correlations(pca(matrix.double().numpy())[0].T, human))
+
+
+draws = [balanced(corpora["shown"], 6, seed=seed) for seed in range(20)]
+six = [components_in(subset_vectors(vectors, corpora["shown"], few).at(layer))[0] for few in draws]
+together = components_in((vectors_of["told"].at(layer) + vectors_of["oblique"].at(layer)) / 2)
+print(f"PC1: shown {components_in(vectors.at(layer))[0]:.2f}; six topics of it {min(six):.2f} to {max(six):.2f}")
+print(f"PC1: told and oblique together {together[0]:.2f}, their best component {together.max():.2f}")
+
+# %% [markdown]
+# Half of *shown* does as well as all; all of *told* and *oblique* does not. Hence a cautionary tale. An earlier
+# edition of this course made its vectors of *told* and *oblique*, found PC1 at .21, and taught that "PC1 is valence"
+# is not borne out, as if that were the model's doing. But the same model, at the same layer, has valence on PC1 with
+# .81 when it reads the stories of arXiv 2606.26987 (which have no licence, so they are not here), and with .84 in
+# *shown*: **"PC1 is valence" is a claim about stories and a model**.
 #
-# Ratings are one way to look at a geometry. Another needs no people: compare it with that of another layer. Vectors of
-# two layers cannot be compared number by number, for the axes are not the same. But *who is near whom* can be.
+# ## Do they agree?
+#
+# Another look at a geometry needs no ratings: compare it with another. Vectors of two layers or models cannot be
+# compared number by number, for their axes are not the same. But *who is near whom* can be.
 
 # %% [markdown]
 # {{exercise 5.2}}
 #
-# Write `rsa(a, b)`: Spearman's rank correlation between the cosines of all pairs of emotions in `a` (emotion, d_a) and the
-# same pairs in `b` (emotion, d_b). It is called representational similarity analysis. Both are NumPy arrays, with lengths
-# and means as they come.
+# Write `rsa(a, b)`: Spearman's rank correlation between the cosines of all pairs of emotions in `a` (emotion, d_a)
+# and the same pairs in `b` (emotion, d_b). It is called representational similarity analysis. Both are NumPy arrays,
+# with lengths and means as they come.
 #
 # <details><summary>Hint 1</summary>
 # Each pair once, and no emotion with itself: `np.triu_indices(n, k=1)`.
@@ -178,23 +241,29 @@ def rsa(a, b):
 
 rsa = check("5.2", rsa)
 
+# %% [markdown]
+# **Predict:** the RSA of *shown* with *told*, with *oblique*, with *own*?
+
 # %%
-similarity = compare(vectors, vectors, rsa)
-show(layer_map(
-    similarity, layers, layers, label="RSA (Spearman's rho)", title="How alike are the geometries of two layers?",
-))  # fmt: skip
+at = {name: those.at(layer).double().numpy() for name, those in vectors_of.items()}
+rng = np.random.default_rng(0)
+for name in ("told", "oblique", "own"):
+    shuffled = [rsa(at["shown"], rng.permutation(at[name])) for _ in range(100)]
+    print(f"shown and {name:>7}: {rsa(at['shown'], at[name]):.2f} (emotions shuffled: up to {max(shuffled):.2f})")
 
 # %% [markdown]
-# Mostly a slow drift, with larger steps between the first layers and at the very end. Do not read too much into the height:
-# all layers have read the *same stories*, so their noise is shared, and that lifts every number here.
+# Very unequal. Why?
 #
-# Another measure of the same thing is **CKA**. It is 1 for vectors that are turned and scaled, and many papers report it.
+# ## Extra: another measure, and noise
+#
+# (Ten minutes. Without them, go on with *Different, or noisy?*.) Many papers report **CKA** for the same question. It
+# is 1 for vectors that are turned and scaled.
 
 # %% [markdown]
 # {{exercise 5.3}}
 #
-# Write `cka(a, b)`, the linear one: centre both over emotions; K = a aᵀ, L = b bᵀ; then sum(K ∘ L) / √(sum(K ∘ K) · sum(L ∘ L)).
-# Both are NumPy arrays (emotion, d).
+# Write `cka(a, b)`, the linear one: centre both over emotions; K = a aᵀ, L = b bᵀ; then sum(K ∘ L) / √(sum(K ∘ K) ·
+# sum(L ∘ L)). Both are NumPy arrays (emotion, d).
 #
 # <details><summary>Hint 1</summary>
 # `∘` is element by element. Centre with `x - x.mean(axis=0)`.
@@ -216,55 +285,36 @@ def cka(a, b):
 cka = check("5.3", cka)
 
 # %% [markdown]
-# **Predict** the CKA of our layer's vectors with **random numbers** of the same shape. And the RSA?
+# **Predict** the CKA of *shown* with **random numbers** of the same shape. And with *oblique*?
+#
+# Beside it stands the library's **debiased** CKA, which leaves the diagonals of K and L out (each emotion's likeness
+# to itself) and corrects the sums for that, so that vectors without a relation come out near 0.
 
 # %%
 from emovec_lite.geometry import linear_cka
 
-here = vectors.at(layer).double().numpy()
-noise = np.random.default_rng(0).normal(size=here.shape)
-print(f"with noise:    CKA {cka(here, noise):.2f}, RSA {rsa(here, noise):.2f}, "
-      f"debiased CKA {linear_cka(here, noise):.2f}")  # fmt: skip
-later = subject.layer_at(5 / 6)
-above = vectors.at(later).double().numpy()
-print(f"with layer {later}: CKA {cka(here, above):.2f}, RSA {rsa(here, above):.2f}, "
-      f"debiased CKA {linear_cka(here, above):.2f}")  # fmt: skip
+noise = [np.random.default_rng(seed).normal(size=at["shown"].shape) for seed in range(20)]
+for name, others in {"noise": noise, "told": [at["told"]], "oblique": [at["oblique"]], "own": [at["own"]]}.items():
+    plain, debiased = ([f(at["shown"], other) for other in others] for f in (cka, linear_cka))
+    print(f"shown and {name:>7}: CKA {np.mean(plain):.2f}, debiased {np.mean(debiased):.2f}")
 
 # %% [markdown]
-# Plain CKA gives a considerable "similarity" with noise. With many more dimensions than emotions, each emotion is like
-# itself and like nothing else, on both sides, and plain CKA counts that as agreement. RSA leaves the diagonal out, and so
-# does the debiased CKA. Whoever reports CKA between models must show this control.
+# Plain CKA finds noise (the mean of twenty draws) about as similar to *shown* as *oblique*, and more similar than
+# *own*. With many more dimensions than emotions, each emotion is like itself and like nothing else, on both sides,
+# and that counts as agreement. RSA and the debiased CKA leave it out. Whoever reports CKA must show this control.
 #
-# ## Whose stories?
+# ## Different, or noisy?
 #
-# Our stories were written for this course. In the paper the model writes its own. So we let the default model, SmolLM2, write
-# 288 stories, six for each emotion, with the instruction never to use the word; extracted vectors from them; and shipped
-# both. (Another model reads these same stories, which are then not its own; the vectors are made from its reading.)
-
-# %%
-own_corpus = load_corpus("own")
-own = load_or_compute(subject, own_corpus)
-for story in (own_corpus.select("lonely")[1], own_corpus.select("proud")[3]):
-    print(f"[{story.emotion}] {story.text[:330]} ...\n")
-
-# %% [markdown]
-# **Predict** the RSA between the two sets of vectors, at our layer. (Neighbouring layers come near 1.)
-
-# %%
-theirs = own.at(layer).double().numpy()
-print(f"course stories and own stories: RSA {rsa(here, theirs):.2f}")
-
-# %% [markdown]
-# Practically none. (And did you notice the second story? We come to that.) "The model's own stories give another
-# geometry"? Careful. There are two reasons for a low agreement: the two are *different*, or one of them is *noisy*. How
-# well does each agree with itself?
+# "*Oblique* and *own* stories give another geometry"? Careful. There are two reasons for a low agreement: the two are
+# *different*, or one of them is *noisy*. How well does each agree with itself?
 
 # %% [markdown]
 # {{exercise 5.4}}
 #
-# Write `split_half(stories, labels, topics, first)`: centred vectors from the stories whose topic is in `first`, the same from
-# all other stories, and the RSA of the two. `stories` is a torch tensor (text, d_model); `labels` and `topics` are lists, one
-# entry a story, in any order and with unequal numbers; `first` may be a set, a list or a tuple.
+# Write `split_half(stories, labels, topics, first)`: centred vectors from the stories whose topic is in `first`, the
+# same from all other stories, and the RSA of the two. `stories` is a torch tensor (text, d_model); `labels` and
+# `topics` are lists, one entry a story, in any order and with unequal numbers; `first` may be a set, a list or a
+# tuple.
 #
 # <details><summary>Hint 1</summary>
 # Twice the same: rows, means for each emotion (in alphabetical order), minus their mean. Then your `rsa`.
@@ -291,92 +341,110 @@ def split_half(stories, labels, topics, first):
 split_half = check("5.4", split_half)
 
 # %% [markdown]
-# The course has six stories of each emotion in a half, the model's own corpus three. So the fair comparison is with six
-# topics of the course, three in a half.
+# To be fair, vectors of every corpus get three stories an emotion: two halves of six topics for the agreement with
+# itself, and three topics of either for that with *shown*; each twenty times.
 #
-# **Predict:** how well do vectors from half of the topics agree with vectors from the other half?
+# How well *could* two corpora agree that differ in noise alone? About as well as the geometric mean of what each
+# reaches with itself. **Predict:** which corpus agrees best with itself? Which comes near to what it could reach with
+# *shown*?
 
 # %%
-from itertools import combinations
-
-
-def halves(vectors, corpus, topics, n=10):
-    """The split-half RSA of ten ways to halve these topics."""
-    rows = [i for i, story in enumerate(corpus) if story.topic in topics]
-    stories, where = vectors.stories.at(layer)[rows], [corpus.stories[i].topic for i in rows]
-    ways = list(combinations(topics, len(topics) // 2))
-    chosen = [ways[i] for i in np.random.default_rng(0).choice(len(ways), n, replace=False)]
-    return [split_half(stories, [corpus.labels[i] for i in rows], where, set(way)) for way in chosen]
-
-
-agreement = {
-    "course, 6 and 6 topics": halves(vectors, corpus, corpus.topics),
-    "course, 3 and 3 topics": halves(vectors, corpus, corpus.topics[:6]),
-    "own, 3 and 3 topics": halves(own, own_corpus, own_corpus.topics),
-}
-for name, values in agreement.items():
-    print(f"{name:>22}: {np.mean(values):.2f} (from {min(values):.2f} to {max(values):.2f})")
-
-# %% [markdown]
-# The course's stories agree with themselves, with as few stories, too. The model's own show no agreement in *who is near
-# whom*. So another geometry cannot be claimed. It does not follow that there is nothing in them: RSA weighs all pairs
-# alike, and a single shared direction can drown in that.
-#
-# **Predict:** how well does a ridge axis for valence do on vectors whose pairs do not agree?
-
-# %%
-print(f"own stories, ridge valence: r = {ridge_r(theirs, own.emotions, 'valence'):.2f}")
-
-# %% [markdown]
-# Nearly as good as ours. Has the model shown us, in its own stories, what it holds to be pleasant? Or has it simply *said*
-# so? It was told never to use the word. Let us see how well it obeyed, and what is left when the stories that leak are
-# left out. The control: of each emotion as **many** stories left out, but drawn at random.
-
-# %%
-from emovec_lite.stories import faults, leaks
-from emovec_lite.extraction import centred_means
 from emovec_lite.vectors import project_out
 
-for what, share in faults(own_corpus).items():
-    print(f"{share:.0%} {what}")
-leaking = [i for i, story in enumerate(own_corpus) if leaks(story.emotion).search(story.text)]
-print(f"{len(leaking)} of {len(own_corpus)} stories leak")
+
+def with_itself(name, seed):
+    """Split-half RSA of six topics of a corpus."""
+    texts, those = corpora[name], vectors_of[name]
+    drawn = np.random.default_rng(seed).permutation(texts.topics).tolist()[:6]
+    rows = [i for i, story in enumerate(texts) if story.topic in drawn]
+    stories = project_out(those.stories.at(layer), those.neutral_at(layer))[rows]
+    return split_half(stories, [texts.labels[i] for i in rows], [texts.stories[i].topic for i in rows], drawn[:3])
+
+
+def with_shown(name, seed):
+    """RSA of three topics of a corpus with three of the shown ones."""
+    sides = []
+    for which in ("shown", name):
+        few = subset_vectors(vectors_of[which], corpora[which], balanced(corpora[which], 3, seed=seed))
+        sides.append(few.at(layer).double().numpy())
+    return rsa(*sides)
+
+
+itself = {name: [with_itself(name, seed) for seed in range(20)] for name in corpora}
+shown = {name: [with_shown(name, seed) for seed in range(20)] for name in corpora if name != "shown"}
+
+# %%
+mean = {name: np.mean(values) for name, values in itself.items()}
+most = {name: np.sqrt(mean["shown"] * max(0, mean[name])) for name in shown}
+series = {
+    "with itself": [mean[name] for name in shown], "with shown": [np.mean(shown[name]) for name in shown],
+    "with shown, at most": list(most.values()),
+}  # fmt: skip
+show(dots(list(shown), series, xlabel="RSA, three stories an emotion on each side", title="Different, or noisy?"))
+for name, values in itself.items():
+    print(f"{name:>8} with itself {mean[name]:5.2f} ({min(values):.2f} to {max(values):.2f})", end="")
+    if name in shown:
+        print(f"; with shown {np.mean(shown[name]):.2f} ({min(shown[name]):.2f} to {max(shown[name]):.2f}), at most "
+              f"{most[name]:.2f}", end="")  # fmt: skip
+    print()
+
+# %% [markdown]
+# - *Told* agrees with *shown* nearly as well as with itself. Still they stay below what noise alone would leave: a
+#   difference, on top of the noise.
+# - *Oblique* is noisy, but not so noisy as to explain this: it **differs** from *shown*.
+# - *Own* does not agree with itself. So no difference can be claimed, and no likeness denied.
+#
+# It does not follow that there is nothing in *own*: its ridge axis predicts valence, well above its embeddings. RSA
+# weighs all pairs alike, and one shared direction can drown in that.
+#
+# ## Extra: did it only say so?
+#
+# (Ten minutes. Without them, go on with *What the paper reports*.) Or did that axis read the word itself, which the
+# model was told never to use? Leave out the stories that leak. The control: of each emotion as **many** stories left
+# out, but drawn at random.
+
+# %%
+from emovec_lite.extraction import centred_means
+from emovec_lite.geometry import ridge_r
+from emovec_lite.rules import leaks
+
+own, texts = vectors_of["own"], corpora["own"]
+pooled, everyone = own.stories.at(layer), range(len(texts))
+leaking = [i for i in everyone if leaks(texts.labels[i]).search(texts.texts[i])]
+print(f"{len(leaking)} of {len(texts)} stories say their emotion, or a word of its family")
 
 
 def valence_of(stories, rows):
     """Ridge r for valence, of vectors from these rows of pooled stories."""
-    means, _ = centred_means(stories[rows], [own_corpus.labels[i] for i in rows])
+    means, _ = centred_means(stories[rows], [texts.labels[i] for i in rows])
     return ridge_r(project_out(means, own.neutral_at(layer)).double().numpy(), names, "valence")
 
 
 # %%
-import random
-
-pooled, everyone = own.stories.at(layer), range(len(own_corpus))
-without = valence_of(pooled, [i for i in everyone if i not in leaking])
-draw, control = random.Random(0), []
-for _ in range(20):
-    dropped = set()
+rng, control = np.random.default_rng(0), []
+for _ in range(200):
+    kept = []
     for emotion in names:
-        rows = [i for i in everyone if own_corpus.labels[i] == emotion]
-        dropped.update(draw.sample(rows, sum(i in leaking for i in rows)))
-    control.append(valence_of(pooled, [i for i in everyone if i not in dropped]))
+        rows = rng.permutation([i for i in everyone if texts.labels[i] == emotion])
+        kept += rows[sum(i in leaking for i in rows):].tolist()  # fmt: skip
+    control.append(valence_of(pooled, kept))
+without = valence_of(pooled, [i for i in everyone if i not in leaking])
+print(f"all stories:                 r = {valence_of(pooled, list(everyone)):.2f}")
 print(f"without the leaking stories: r = {without:.2f}")
-print(f"without as many others:      r = {min(control):.2f} to {max(control):.2f}")
+lower = sum(r <= without for r in control)
+print(f"without as many others:      r = {min(control):.2f} to {max(control):.2f}, as low in {lower} of 200 draws")
 
 # %% [markdown]
-# Most of it is gone, and more than in nearly every random draw. The conclusion seems plain: what we saw came from **the
-# words that leaked**. Many papers would stop here.
-#
-# But a story that leaks differs from others in more than that word. There is a sharper test: keep all the stories, and
-# take only **the words** out of those that leak. Then read them again, which takes half a minute.
+# Most of it is gone, and hardly a random draw takes as much. The conclusion seems plain: it came from **the words
+# that leaked**. Many papers would stop here. But a story that leaks differs in more than that word. Sharper: keep all
+# stories, take only **the words** out, and read those stories again (half a minute).
 #
 # **Predict** what will happen to r, if it was the words.
 
 # %%
 from emovec_lite.activations import mean_activations
 
-censored = [leaks(own_corpus.labels[i]).sub("", own_corpus.texts[i]) for i in leaking]
+censored = [leaks(texts.labels[i]).sub("", texts.texts[i]) for i in leaking]
 again = pooled.clone()
 again[leaking] = mean_activations(subject, censored).at(layer)
 results = {"leaking stories left out": [without], "only their words left out": [valence_of(again, list(everyone))]}
@@ -386,69 +454,31 @@ show(dots(
 ))  # fmt: skip
 
 # %% [markdown]
-# It was **not** the words. Without them the correlation is nearly what it was. More likely, the stories that say the word
-# are those in which the model kept to the emotion at all; leave them out, and the good ones go. The first control looked
-# right, and removed two things at once. *A control has to remove one thing.*
+# It was **not** the words. More likely, the stories that say the word are those in which the model kept to the
+# emotion at all. The first control looked right, and removed two things at once. *A control has to remove one thing.*
 #
-# ## Few stories, entangled topics
+# ## What the paper reports, and what is borne out here
 #
-# The authors of arXiv 2606.26987 drew three topics for each emotion *independently*. So *afraid* may have had a storm and an exam, *happy*
-# a wedding. Are its vectors about emotions, or about weddings? We can make such a corpus out of ours: for each emotion
-# its own two topics (**confounded**). The control has as many stories, on two topics that all emotions share
-# (**balanced**).
-#
-# **Predict:** what will each do to ridge valence, which is high with all twelve topics? Which of the two matters more,
-# *few* or *entangled*?
-
-# %%
-from emovec_lite.stories import balanced, confounded
-from emovec_lite.extraction import subset_vectors
-
-
-def made_of(choose, seed):
-    part = choose(corpus, seed=seed)
-    few = subset_vectors(vectors, corpus, part).at(layer).double().numpy()
-    return ridge_r(few, part.emotions, "valence"), best_pc_r(few, part.emotions, "valence"), rsa(few, here)
-
-
-kinds = {"confounded": confounded, "balanced": balanced}
-found = {name: np.array([made_of(choose, seed) for seed in range(20)]) for name, choose in kinds.items()}
-for i, what in enumerate(("ridge valence", "best PC, valence", "RSA with all (itself in)")):
-    print(f"{what:>21}: " + "; ".join(
-        f"{name} {values[:, i].mean():.2f} ({values[:, i].min():.2f} to {values[:, i].max():.2f})"
-        for name, values in found.items()
-    ))  # fmt: skip
-
-# %% [markdown]
-# **Few** does most of the damage: with two stories for each emotion, valence drops far, entangled or not, and hangs on which
-# topics were drawn. *Entangled* takes a little more. We expected a larger difference, and the twenty draws overlap widely.
-#
-# ## What the paper reports, and what the default model bears out
-#
-# | | arXiv 2606.26987 | the default model and our recipe |
+# | arXiv 2606.26987 | the default model, *shown* | *told*, *oblique*, *own* |
 # |---|---|---|
-# | PC1 is valence | yes: about .76 in Apertus-8B, .83 in Gemma-4-E4B, at the best layer | no: PC1 is low in every layer |
-# | valence is absent in early layers | yes, in Apertus-8B, by PC1 | by five components yes; by ten, and by ridge, no |
-# | valence collapses late | yes, in Gemma-4-E4B from layer 17 on, by PC1 | by ridge no: a slight fall at the end |
-# | arousal is weaker than valence | yes: at most .45 and .43 | not by ridge, but it comes with the words |
+# | PC1 is valence: .76 in Apertus-8B, .83 in Gemma-4-E4B, best layer | yes: .86 at the best layer | no |
+# | valence is absent in early layers (Apertus-8B, by PC1) | no: it is in the words | by ridge no, but for layer 1 of *oblique* |
+# | valence collapses late (Gemma-4-E4B from layer 17 on, by PC1) | no | by ridge no |
 #
-# Five caveats stand beside this table. Their measure is PC1, ours mostly a ridge axis. The models differ by a factor of
-# sixty in size. The ratings are not the same: there NRC-VAD, here the Glasgow Norms, in which the two scales are
-# correlated. The stories are others, and there are more of them here for each emotion. And their numbers are those of the
-# best layer, without a correction for having looked at all; the curves behind them were read off figures. Chapter 08
-# runs larger tiers.
+# The models differ in size by a factor of up to sixty, and the stories are others. The paper's ratings are those of
+# NRC-VAD (a lexicon of valence, arousal and dominance that may not be passed on), ours the Glasgow Norms. And its
+# numbers are those of the best layer, uncorrected for having looked at all. Chapter 09 runs other models.
 #
 # ## Your answer
 
 # %% [markdown]
 # {{exercise 5.5}}
 #
-# Write `conclusion(found)`: one paragraph, 40 to 250 words, that answers the title for this model. It must state the three
-# numbers that support it, taken from `found`: `found["embed"]`, the ridge r for valence at the embeddings; `found["best"]`,
-# the best layer's; and `found["p"]`, its p-value. The check calls it with other numbers, too: they must come from `found`. (There
-# is also `found["layer"]`; if you name a layer as the best, name that.) The check reads the length, the numbers and whether each
-# stands at its own name, and it looks for a few claims that go too far; whether the paragraph is true and well argued a
-# machine cannot judge: read it to a neighbour.
+# Write `conclusion(found)`: one paragraph, 40 to 250 words, that answers the title for this model. It must state
+# three numbers, each by its name, out of `found`: `found["embed"]`, the ridge r for valence at the embeddings;
+# `found["best"]`, the best layer's; and `found["p"]`, its p-value. (If you name a layer as the best, name
+# `found["layer"]`.) The check calls it with other numbers, too, and looks for a few claims that go too far; whether
+# the paragraph is true and well argued a machine cannot judge: read it to a neighbour.
 #
 # <details><summary>Hint 1</summary>
 # An f-string with `{found["best"]:.2f}` and so on; four decimals for p.
@@ -463,11 +493,12 @@ def conclusion(found):
     ### BEGIN SOLUTION
     return (
         "This model does not find happiness anywhere, if that means a feeling. What it has is a representation of how "
-        f"pleasant an emotion is. Part of it comes with the words: at the token embeddings human valence can be "
-        f"predicted for an emotion that the fit has not seen with r = {found['embed']:.2f}, though the fit has seen its "
-        f"near-synonyms. The blocks add to that, up to r = {found['best']:.2f} at layer {found['layer']}, and little is "
-        "lost after. With ratings shuffled and the best layer taken each time, as it was here, no shuffle did as well: "
-        f"p = {found['p']:.4f}, the smallest that so many shuffles allow. It lies along no single principal component."
+        "pleasant an emotion is, and what we see of it hangs on the stories. In those that show the emotion, part of it "
+        "comes with the words: at the token embeddings human valence can be predicted for an emotion that the fit has "
+        f"not seen with r = {found['embed']:.2f}, though the fit has seen its near-synonyms. The blocks add to that, up "
+        f"to r = {found['best']:.2f} at layer {found['layer']}. With ratings shuffled, and the best layer taken each "
+        f"time as it was here, as much comes out with p = {found['p']:.4f}. Which single component it lies along is a "
+        "matter of the stories as well as of the model."
     )
     ### END SOLUTION
 
@@ -481,12 +512,11 @@ print(conclusion(found))
 # %% [markdown]
 # ## Take away
 #
-# - Begin every sweep at the **embeddings**: what the words bring is not the model's finding.
-# - *Which* component carries a scale changes with depth, and so does the answer with how many you look at.
-# - Low agreement is a **difference** only between things that agree with themselves.
+# - Begin every sweep at the **embeddings**: what the words bring is not the blocks' doing.
+# - "PC1 is valence" is a claim about **stories and a model**; which component it is changes with depth, too.
+# - Low agreement is a **difference** only between things that agree with themselves, on equal numbers.
 # - Plain CKA finds noise similar. Show the control.
 # - A control has to remove **one thing**: leaving out the stories that leak left out more than the leak.
-# - Few stories did more harm here than entangled topics.
 #
 # ## Three questions
 
@@ -496,8 +526,8 @@ quiz("05")
 # %% [markdown]
 # ## Read on
 #
-# arXiv 2606.26987, the figures of PC1 and valence by layer: with this chapter in mind, which of your controls would you ask
-# for? Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*, the definition of CKA.
+# arXiv 2606.26987, the figures of PC1 and valence by layer: with this chapter in mind, which of your controls would
+# you ask for? Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*, the definition of CKA.
 
 # %%
 progress()

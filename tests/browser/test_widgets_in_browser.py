@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from emovec_lite.models import fetch
-from emovec_lite.widgets import PAD_REACH, PAD_SIZE
+from emovec_lite.widgets import PAD_REACH, PAD_SIZE, PROMPT
 
 pytestmark = pytest.mark.xdist_group("browser")  # one server, one page
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
@@ -55,10 +55,14 @@ class Panel:
         self.generate = self.output.get_by_role("button", name="Generate")
         self.stop = self.output.get_by_role("button", name="Stop")
         self.prompt = self.output.get_by_label("prompt")
+        self.tokens, self.seed = (self.output.get_by_label(name, exact=True) for name in ("tokens", "seed"))
         self.handles, self.readouts = (self.output.locator(part) for part in (".noUi-handle", ".widget-readout"))
         self.status = self.output.get_by_role("status")
         self.steered, self.plain = (self.output.locator("section > div").nth(i) for i in range(2))
-        self.meters = self.output.locator("meter")
+        # A text that was stopped at once has a perplexity, but too few words to repeat itself.
+        self.meters, self.repetition = (
+            self.output.locator(f"meter[aria-label^={x}]") for x in ("perplexity", "repetition")
+        )
 
     def writes_after(self, opening, n=1):
         """Wait until both columns hold n characters after the opening, while the status says that it goes on."""
@@ -126,11 +130,30 @@ def test_the_panel_by_mouse_streams_and_stops(panel, lasting):
 def test_the_panel_by_keyboard_to_the_end_of_its_texts(panel, picture):
     panel.generate.press("Enter")
     expect(panel.status).to_have_text("Finished.")
-    expect(panel.output.locator("section")).to_have_count(2)
+    # The README's picture, of the panel as it opens (the first prompt of `effects.OPENINGS`, happy, 0.25, seed 0):
+    # fixed before anything was written, and kept whatever comes out.
+    headings = ["steered: happy, strength +0.25, layer 19; sampled, seed 0", "unsteered; sampled, seed 0"]
+    expect(panel.output.locator("section b")).to_have_text(headings)
+    expect(panel.output.locator("section i")).to_have_text([PROMPT, PROMPT])
     expect(panel.meters).to_have_count(2)
-    assert len(panel.steered.inner_text()) > 100 < len(panel.plain.inner_text())
+    expect(panel.repetition).to_have_count(2)
     assert panel.steered.inner_text() != panel.plain.inner_text()
     picture(panel.output, "steering_panel")
+
+
+def test_the_panel_by_keyboard_with_another_seed_and_greedily(panel):
+    panel.notebook.execute("widgets.TOKENS = 6")
+    seen = set()
+    for way, seed, said in ((0, "7", "sampled, seed 7"), (1, "7", "greedy"), (0, "0", "sampled, seed 0")):
+        panel.tokens.select_option(index=way)
+        panel.seed.fill(seed)
+        panel.seed.press("Tab")
+        panel.generate.press("Enter")
+        expect(panel.output.locator("section b").nth(1)).to_have_text(f"unsteered; {said}")
+        expect(panel.status).to_have_text("Finished.")
+        seen.add(panel.plain.inner_text())
+    assert len(seen) == 3
+    panel.notebook.execute("widgets.TOKENS = 60")
 
 
 def test_the_panel_by_keyboard_at_the_ends_of_its_sliders(panel, lasting):
@@ -139,7 +162,7 @@ def test_the_panel_by_keyboard_at_the_ends_of_its_sliders(panel, lasting):
         panel.slide(1, key, strength)
         panel.generate.focus()
         panel.output.page.keyboard.press("Space")
-        heading = f"steered: happy, strength {strength}, layer {layer}"
+        heading = f"steered: happy, strength {strength}, layer {layer}; sampled, seed 0"
         expect(panel.output.locator("section b").first).to_have_text(heading)
         panel.writes_after("and she", 1)
         panel.stop.press("Enter")
@@ -221,7 +244,9 @@ def test_the_pad_by_mouse(pad, picture):
     mouse.move(*pad.at(0.8, 0.6), steps=6)
     mouse.up()
     pad.stands("valence +0.80, pleasant; arousal +0.60, stirred")
-    pad.writes("valence +0.80, arousal +0.60: strength 0.30 at layer 19")
+    # The README's picture, of the pad as it opens (its prompt, seed 0) at a point on the edge, pleasant and stirred:
+    # fixed before anything was written, and kept whatever comes out.
+    pad.writes("valence +0.80, arousal +0.60: strength 0.30 at layer 19; sampled, seed 0")
     expect(pad.output.get_by_role("status")).to_have_text("Finished.")
     picture(pad.output, "circumplex_pad")
 

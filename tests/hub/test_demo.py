@@ -29,5 +29,6 @@ for name in {ARCHITECTURES}:
         hashes = [hashlib.sha256(needed[name]).hexdigest() for name in needed if name.endswith(".safetensors")]
         joined = hashlib.sha256("".join(hashes).encode()).hexdigest() if len(hashes) > 1 else hashes[0]
         assert result["provenance"]["weights_sha256"] == joined
+        assert len(result["sample"]["texts"]) == 3 and result["other_models"] == {} and not result["notes"]
         assert 0 <= result["held_out"]["accuracy"] <= 1 and -1 <= result["geometry"]["valence"]["ridge"]["r"] <= 1
         assert len(list((tmp_path / architecture).glob("*.png"))) == 3

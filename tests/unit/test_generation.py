@@ -12,9 +12,10 @@ from transformers.utils import ModelOutput
 
 from emovec_lite import generation
 from emovec_lite.activations import token_activations, tokenize
+from emovec_lite.effects import TEMPERATURE, sampled, word_odds
 from emovec_lite.errors import ActivationError, EmovecError
 from emovec_lite.generation import generate, next_tokens, perplexity, stream, with_prompts, write
-from emovec_lite.steering import steer, word_odds
+from emovec_lite.steering import steer
 from emovec_lite.vectors import Direction
 from tests.conftest import ARCHITECTURES
 
@@ -115,6 +116,34 @@ def test_each_token_of_a_sample_is_picked_by_a_random_number_of_its_own(tiny):
     assert text.split() == subject.tokenizer.decode(wanted, skip_special_tokens=True).split() and len(set(wanted)) > 3
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_sampled_stream_is_what_generate_gives_by_the_same_seed(tiny, direction, architecture):
+    subject, settings = tiny(architecture), {"temperature": TEMPERATURE, "seed": 3}
+    plain = generate(subject, TEXT, 12, **settings)
+    assert "".join(stream(subject, TEXT, 12, **settings)) == plain == sampled(subject, [TEXT], [3], 12)[0]
+    assert len({plain, generate(subject, TEXT, 12, temperature=TEMPERATURE), generate(subject, TEXT, 12)}) == 3
+    with steer(subject, direction, 0.0):  # the same random numbers, steered or not
+        assert "".join(stream(subject, TEXT, 12, **settings)) == plain
+    with steer(subject, direction, 3.0):
+        pieces = list(stream(subject, TEXT, 12, **settings))
+        assert "".join(pieces) == generate(subject, TEXT, 12, **settings)
+    assert len(pieces) > 1
+
+
+def test_a_stream_is_greedy_unless_asked_for_samples(tiny):
+    subject = tiny()
+    greedy = generate(subject, TEXT, 12)
+    assert "".join(stream(subject, TEXT, 12)) == greedy == generate(subject, TEXT, 12, temperature=0, seed=9)
+    assert "".join(stream(subject, TEXT, 12, temperature=1e-4, seed=9)) == greedy
+
+
+@pytest.mark.parametrize("temperature", [-0.7, float("nan"), float("inf"), 1e-40])
+def test_a_temperature_that_is_none_is_refused(tiny, temperature):
+    for work in (generate, lambda *args, **settings: list(stream(*args, **settings))):
+        with pytest.raises(EmovecError, match=rf"temperature is {temperature}\. Take 0 .* such as 0\.7"):
+            work(tiny(), TEXT, 4, temperature=temperature)
+
+
 def test_perplexity_is_exp_of_the_mean_surprise_at_a_texts_own_tokens(tiny):
     subject = tiny()
     texts, prompts = [" w5 w6 w7", " w9", " w1 w2 w3 w4"], ["w1 w2", "w3 w4 w5 w6 w7 w8", ""]
@@ -172,6 +201,7 @@ def test_a_stream_hands_the_cache_back_by_the_name_it_came_by_or_reads_all_anew(
 WORKS = {
     "generate": lambda subject: generate(subject, TEXT, 4),
     "stream": lambda subject: next(stream(subject, TEXT, 4)),
+    "sampled stream": lambda subject: next(stream(subject, TEXT, 4, temperature=0.7)),
     "write": lambda subject: write(subject, [[5, 6]], 4, generators=[torch.Generator()]),
     "perplexity": lambda subject: perplexity(subject, [TEXT]),
     "word_odds": lambda subject: word_odds(subject, ["w7"], ["w1", "w2 w3"]),

@@ -239,6 +239,65 @@ def test_the_bootstrap_wants_the_corpus_that_the_vectors_came_from():
         g.bootstrap(vectors, corpus, 7, ridge)
 
 
+# --- Halves of the topics ----------------------------------------------------------------------------------
+
+
+def on_topics(signal, noise, topics=7, d=30, seed=0):
+    """Vectors whose stories, in no order, are the emotion's own vector, their topic's and noise; and their corpus."""
+    rng = np.random.default_rng(seed)
+    own, shift = signal * rng.normal(size=(len(EMOTIONS), d)), 20 * rng.normal(size=(topics, d))
+    cells = rng.permutation([(e, t) for e in range(len(EMOTIONS)) for t in range(topics)])
+    rows = np.array([own[e] + shift[t] for e, t in cells]) + noise * rng.normal(size=(len(cells), d))
+    corpus = Corpus("toy", tuple(Story(f"{i}", EMOTIONS[e], f"t{t}") for i, (e, t) in enumerate(cells)))
+    blocks = torch.tensor(rows[:, None], dtype=torch.float32)
+    stories = MeanActivations(blocks, (0,), blocks[:, 0], torch.ones(1))
+    return replace(
+        make(np.zeros((len(EMOTIONS), d))), stories=stories, provenance={"corpus_sha256": corpus.sha256}
+    ), corpus
+
+
+def test_halves_that_say_the_same_agree_whatever_their_topics_add():
+    found = g.split_halves(*on_topics(signal=1, noise=1e-6), 0, splits=5)
+    assert found.cosine.shape == found.rsa.shape == (5,)
+    np.testing.assert_allclose(found.cosine, 1, atol=1e-4)
+    np.testing.assert_allclose(found.rsa, 1, atol=1e-3)
+
+
+def test_halves_of_noise_do_not_agree_and_more_signal_agrees_more():
+    values = [g.split_halves(*on_topics(signal, noise=1), 0) for signal in (0, 0.5, 1)]
+    assert abs(values[0].cosine.mean()) < 0.05 and abs(values[0].rsa.mean()) < 0.05
+    # Means of three and of four stories: signal against noise / 3 and noise / 4.
+    expected = 0.25 / np.sqrt((0.25 + 1 / 3) * (0.25 + 1 / 4))
+    assert values[1].cosine.mean() == pytest.approx(expected, abs=0.05)
+    assert values[0].rsa.mean() < values[1].rsa.mean() < values[2].rsa.mean()
+
+
+def test_neutral_components_are_taken_out_of_both_halves():
+    vectors, corpus = on_topics(signal=0, noise=1)
+    loud = torch.zeros(30)
+    loud[0] = 1
+    blocks = vectors.stories.blocks.clone()
+    ranks = {e: i for i, e in enumerate(EMOTIONS)}
+    blocks[:, 0, 0] += 50 * torch.tensor([ranks[label] - 20.0 for label in corpus.labels])
+    stories = replace(vectors.stories, blocks=blocks)
+    assert g.split_halves(replace(vectors, stories=stories), corpus, 0).cosine.mean() > 0.9
+    clean = replace(vectors, stories=stories, neutral=loud[None, None])
+    assert abs(g.split_halves(clean, corpus, 0).cosine.mean()) < 0.1
+
+
+def test_halves_want_topics_and_every_emotion_on_both_sides():
+    vectors, corpus = on_topics(signal=1, noise=1, topics=2)
+    for change, message in (
+        (lambda s: replace(s, topic="t0"), r"1 topic\(s\)"),
+        (lambda s: replace(s, topic="t0") if s.emotion == EMOTIONS[3] else s, "half of the topics have no story of"),
+    ):
+        other = Corpus("odd", tuple(map(change, corpus)))
+        with pytest.raises(CorpusError, match=message):
+            g.split_halves(replace(vectors, provenance={"corpus_sha256": other.sha256}), other, 0)
+    with pytest.raises(ArtifactError):
+        g.split_halves(vectors, Corpus("part", corpus.stories[1:]), 0)
+
+
 # --- The null, the comparisons, the clusters -----------------------------------------------------------
 
 

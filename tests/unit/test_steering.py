@@ -7,27 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from emovec_lite import steering
+from emovec_lite import controls, effects
 from emovec_lite.activations import mean_activations, token_activations, tokenize
+from emovec_lite.controls import all_story_mean, random_directions, shuffled_label_directions
+from emovec_lite.effects import dose_response, judge, odds_matrix, repetition, text_measures, word_odds
 from emovec_lite.errors import ActivationError, ArtifactError, EmovecError, UnknownName
 from emovec_lite.extraction import load_or_compute, vectors_from
 from emovec_lite.generation import generate, perplexity, stream
 from emovec_lite.geometry import ridge_axis
 from emovec_lite.models import DEFAULT_MODEL
 from emovec_lite.norms import ratings
-from emovec_lite.steering import (
-    all_story_mean,
-    dose_response,
-    judge,
-    odds_matrix,
-    plane_direction,
-    random_directions,
-    repetition,
-    shuffled_label_directions,
-    steer,
-    text_measures,
-    word_odds,
-)
+from emovec_lite.steering import plane_direction, steer
 from emovec_lite.stories import Corpus, Story, load_corpus
 from emovec_lite.vectors import Direction
 from tests.conftest import ARCHITECTURES
@@ -498,7 +488,7 @@ def test_shuffled_labels_make_directions_of_the_same_stories_topic_by_topic(vect
     assert max((vectors.neutral_at(2) @ d.vector).abs().max() for d in drawn) < 1e-4
     seen = []
     monkeypatch.setattr(
-        steering, "centred_means", lambda x, labels: seen.append(labels) or (x[: len(EMOTIONS)], None)
+        controls, "centred_means", lambda x, labels: seen.append(labels) or (x[: len(EMOTIONS)], None)
     )
     shuffled_label_directions(vectors, corpus, like, 2)
     for labels in seen:
@@ -576,9 +566,9 @@ def test_a_mark_of_the_beginning_is_not_taken_for_the_word(tiny_with_bos, vector
     p = subject.hf(torch.tensor(tokenize(subject, ["w1 w2"]))).logits[0, -1].softmax(dim=-1)
     wanted = [(p[i].log() - (1 - p[i]).log()).item() for i in (a[1], b[1])]
     np.testing.assert_allclose(word_odds(subject, ["w7", "w8"], ["w1 w2"]), wanted, rtol=1e-4)
-    monkeypatch.setattr(steering, "PLEASANT", ("w7", "w9"))
-    monkeypatch.setattr(steering, "UNPLEASANT", ("w8",))
-    monkeypatch.setattr(steering, "VERDICT", " w3 w4")
+    monkeypatch.setattr(effects, "PLEASANT", ("w7", "w9"))
+    monkeypatch.setattr(effects, "UNPLEASANT", ("w8",))
+    monkeypatch.setattr(effects, "VERDICT", " w3 w4")
     texts, prompts = [" w5 w6 w7", " w9"], ["w1", "w2 w3"]
     got = judge(subject, vectors, 1, texts, prompts)
     for i, (text, prompt) in enumerate(zip(texts, prompts, strict=True)):
@@ -613,14 +603,14 @@ def test_the_verdict_is_pleasant_words_against_unpleasant_ones(subject, monkeypa
     got = judge(subject, vectors, 24, texts, ["She", "She"])
     for name in ("odds", "projection", "lexicon"):
         assert got[name][0] > got[name][1], name
-    monkeypatch.setattr(steering, "PLEASANT", steering.UNPLEASANT)
+    monkeypatch.setattr(effects, "PLEASANT", effects.UNPLEASANT)
     np.testing.assert_allclose(judge(subject, vectors, 24, texts, ["She", "She"])["odds"], 0, atol=1e-4)
 
 
 def test_words_of_the_verdict_are_no_emotions_of_the_course():
     named = {e.lower() for e in load_corpus().emotions}
-    assert not named & {*steering.PLEASANT, *steering.UNPLEASANT}
-    assert len(set(steering.PLEASANT)) == len(set(steering.UNPLEASANT)) == 6
+    assert not named & {*effects.PLEASANT, *effects.UNPLEASANT}
+    assert len(set(effects.PLEASANT)) == len(set(effects.UNPLEASANT)) == 6
 
 
 def test_repetition_and_the_lexicon():
@@ -632,7 +622,7 @@ def test_repetition_and_the_lexicon():
 
 
 def test_dose_and_response_is_a_row_a_text_with_one_unsteered_group(tiny, vectors, monkeypatch):
-    monkeypatch.setattr(steering, "TEMPERATURE", 0.01)  # at more, a random model's words hang on the draw alone
+    monkeypatch.setattr(effects, "TEMPERATURE", 0.01)  # at more, a random model's words hang on the draw alone
     subject, happy = tiny(), vectors.direction("happy", 2)
     directions = {"emotion": [happy, vectors.direction("sad", 1)], "random": random_directions(happy, 2)}
     options = {"prompts": ("w1 w2", "w3"), "seeds": (0, 1, 2), "tokens": 6}
@@ -646,7 +636,7 @@ def test_dose_and_response_is_a_row_a_text_with_one_unsteered_group(tiny, vector
     known = {d.name: d for group in directions.values() for d in group}
     for row in table.itertuples():
         with steer(subject, known.get(row.direction, happy), row.strength):
-            (text,) = steering.sampled(subject, [row.prompt], [row.seed], 6)
+            (text,) = effects.sampled(subject, [row.prompt], [row.seed], 6)
         assert row.text == text
     for row in table.iloc[::11].itertuples():
         for name, values in judge(subject, vectors, 3, [row.text], [row.prompt]).items():
@@ -662,8 +652,8 @@ def test_dose_and_response_gives_back_what_is_done_when_interrupted(tiny, vector
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(steering, "judge", interrupted)
-    monkeypatch.setattr(steering, "ROWS", 4)
+    monkeypatch.setattr(effects, "judge", interrupted)
+    monkeypatch.setattr(effects, "ROWS", 4)
     subject, options = tiny(), {"prompts": ("w1", "w2"), "seeds": (0,), "tokens": 3}
     before, sad = token_activations(subject, TEXT), {"emotion": [vectors.direction("sad", 2)]}
     table = dose_response(subject, vectors, sad, np.arange(1, 9) / 10, 1, **options)
@@ -675,19 +665,19 @@ def test_dose_and_response_gives_back_what_is_done_when_interrupted(tiny, vector
 
 
 def test_dose_and_response_refuses_a_direction_that_does_not_fit_before_it_writes(tiny, vectors, monkeypatch):
-    monkeypatch.setattr(steering, "judge", None)
+    monkeypatch.setattr(effects, "judge", None)
     directions = {"emotion": [vectors.direction("sad", 2)], "baseline": [vectors.direction("sad", "embed")]}
     with pytest.raises(UnknownName, match="'embed'"):
         dose_response(tiny(), vectors, directions, [0.1], 1)
 
 
 def test_the_shipped_doses_hold_every_condition_and_their_measures_are_of_their_texts():
-    table = steering.shipped_doses()
+    table = effects.shipped_doses()
     kinds = table.groupby("kind").direction.nunique()
     assert kinds.to_dict() == {"emotion": 6, "random": 20, "shuffled": 5, "all stories": 1, "unsteered": 1}
     sizes = table.groupby(["kind", "direction", "strength"]).size()
     assert len(sizes) == 32 * 4 + 1 and (sizes == 24).all()
-    assert set(table.prompt) == set(steering.OPENINGS) and not table.text.isna().any()
+    assert set(table.prompt) == set(effects.OPENINGS) and not table.text.isna().any()
     some = table.iloc[::29]
     for name, values in text_measures(list(some.text)).items():
         np.testing.assert_allclose(some[name], values, atol=6e-4)

@@ -382,6 +382,28 @@ def test_a_subset_holds_the_layers_whose_stories_were_kept(tmp_path, corpus, vec
     assert x.story_activations(again, chosen).held == (1, 3)
 
 
+def test_some_layers_alone_are_what_they_were_and_know_how_deep_the_model_is(tmp_path, corpus, vectors):
+    vectors.save(tmp_path / "few.safetensors", story_layers=[1, 3])
+    few = EmotionVectors.load(tmp_path / "few.safetensors", corpus=corpus)
+    part = few.only([3, 2])
+    assert part.layers == (3, 2) and part.stories.held == (3, "embed")
+    assert part.n_layers == vectors.n_layers == 4 and part.main_layer == vectors.main_layer
+    for layer in (2, 3, "embed"):
+        assert torch.equal(part.at(layer), few.at(layer))
+    for layer in (2, 3):
+        one, other = part.direction("a", layer), few.direction("a", layer)
+        assert torch.equal(one.vector, other.vector) and one.residual_norm == other.residual_norm
+    assert torch.equal(part.stories.at(3), few.stories.at(3))
+    part.save(tmp_path / "part.safetensors", story_layers=[3])
+    again = EmotionVectors.load(tmp_path / "part.safetensors", corpus=corpus)
+    assert again.layers == (3, 2) and again.n_layers == 4 and again.main_layer == vectors.main_layer
+    torch.testing.assert_close(again.at(2), few.at(2), rtol=0.02, atol=2e-3)
+    with pytest.raises(UnknownName, match="layer"):
+        part.at(1)
+    with pytest.raises(UnknownName, match="layer"):
+        few.only([7])
+
+
 def test_a_subset_of_something_else_is_refused(corpus, vectors):
     stranger = Corpus("other", (*corpus.stories[1:], Story("w1", "a", "t0")))
     with pytest.raises(CorpusError, match="1 of 11 stories are not in 'toy'"):

@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 import torch
 
-from emovec_lite import evaluation, plots, widgets
+from emovec_lite import plots, readout, widgets
 from emovec_lite.activations import token_activations
+from emovec_lite.effects import TEMPERATURE
 from emovec_lite.errors import ActivationError, CorpusError, EmovecError, UnknownName
-from emovec_lite.evaluation import token_projections
 from emovec_lite.generation import generate, perplexity
 from emovec_lite.norms import ratings
+from emovec_lite.readout import token_projections
 from emovec_lite.steering import plane_direction, steer
 from tests.unit.test_geometry import EMOTIONS, make, planted
 from tests.unit.test_plots import ODD
 
 PROMPT = "w1 w2 w3"
+SAMPLED = {"temperature": TEMPERATURE, "seed": 0}  # what the widgets do unless told otherwise
 HOSTILE = "<script>alert(1)</script> & \"<img src=x onerror='alert(2)'>\""
 
 
@@ -55,7 +57,8 @@ class Panel:
 
     def __init__(self, *args, **kwargs):
         self.box = widgets.steering_panel(*args, **kwargs)
-        self.prompt, self.emotion, self.second, self.layer, self.strength, buttons, self.area = self.box.children
+        self.prompt, self.emotion, self.second, self.layer, self.strength, *rest = self.box.children
+        self.tokens, self.seed, buttons, self.area = rest
         self.generate, *stop = buttons.children
         self.stop = stop[0] if stop else None
 
@@ -67,12 +70,15 @@ class Panel:
 # --- Pure functions ----------------------------------------------------------------------------------------
 
 
-def test_side_by_side_is_the_steered_and_the_plain_continuation(tiny, vectors):
+@pytest.mark.parametrize(
+    "asked, meant", [({}, SAMPLED), ({"seed": 7}, SAMPLED | {"seed": 7}), ({"temperature": 0},) * 2]
+)
+def test_side_by_side_is_the_steered_and_the_plain_continuation(tiny, vectors, asked, meant):
     subject, direction = tiny(), vectors.direction("happy", 2)
-    seen = list(widgets.side_by_side(subject, PROMPT, direction, 40.0, tokens=12))
+    seen = list(widgets.side_by_side(subject, PROMPT, direction, 40.0, tokens=12, **asked))
     with steer(subject, direction, 40.0):
-        steered = generate(subject, PROMPT, 12)
-    plain = generate(subject, PROMPT, 12)
+        steered = generate(subject, PROMPT, 12, **meant)
+    plain = generate(subject, PROMPT, 12, **meant)
     assert seen[-1] == (steered, plain) and steered != plain
     assert 12 < len(seen) <= 24 and seen[0][0] and not seen[0][1]  # by turns, the steered one first
     for (a, b), (c, d) in zip(seen, seen[1:], strict=False):
@@ -80,8 +86,8 @@ def test_side_by_side_is_the_steered_and_the_plain_continuation(tiny, vectors):
 
 
 def test_one_side_may_end_before_the_other(tiny, vectors, monkeypatch):
-    monkeypatch.setattr(widgets, "stream", lambda *args: iter("abc"))
-    monkeypatch.setattr(widgets, "continued", lambda *args: iter(["long"]))
+    monkeypatch.setattr(widgets, "stream", lambda *args, **how: iter("abc"))
+    monkeypatch.setattr(widgets, "continued", lambda *args, **how: iter(["long"]))
     assert list(widgets.side_by_side(tiny(), PROMPT, vectors.direction("happy", 2), 1.0)) == [
         ("long", ""), ("long", "a"), ("long", "ab"), ("long", "abc"),
     ]  # fmt: skip
@@ -109,6 +115,8 @@ def test_a_direction_of_length_nothing_does_nothing(tiny, vectors):
     subject = tiny()
     centre = plane_direction(vectors, 2, 0.0, 0.0)
     *_, last = widgets.continued(subject, PROMPT, centre, widgets.PAD_STRENGTH, 8)
+    assert last == generate(subject, PROMPT, 8, **SAMPLED) != generate(subject, PROMPT, 8)
+    *_, last = widgets.continued(subject, PROMPT, centre, widgets.PAD_STRENGTH, 8, temperature=0)
     assert last == generate(subject, PROMPT, 8)
 
 
@@ -149,10 +157,11 @@ class Elements(HTMLParser):
         widgets.columns_html(HOSTILE, {HOSTILE: HOSTILE}),
         widgets.status_html(HOSTILE),
         widgets.perplexity_html({HOSTILE: 3.0}),
+        widgets.repetition_html({HOSTILE: HOSTILE}),
         widgets.heat_html([HOSTILE, HOSTILE], np.array([np.nan, 3.0])),
         widgets.status_html(widgets.sentence(ValueError(HOSTILE))),
     ],
-    ids=["columns", "status", "perplexity", "heat map", "error"],
+    ids=["columns", "status", "perplexity", "repetition", "heat map", "error"],
 )
 def test_what_a_model_writes_is_shown_and_not_run(source):
     found = Elements(source)
@@ -173,6 +182,14 @@ def test_perplexities_are_bars_on_a_logarithmic_scale():
     assert re.findall(r'value="([\d.]+)"', source) == ["2.000", "0.000"] and source.count("<meter") == 2
     assert "100.0" in source and "nothing was written" in source
     assert "12,345.6" in widgets.perplexity_html({"x": 12345.6})
+
+
+def test_repetitions_are_bars_from_nothing_to_one():
+    texts = {"steered": "on and on " * 3, "unsteered": "one two three four five", "short": "on and on", "empty": ""}
+    source = widgets.repetition_html(texts)
+    assert re.findall(r'max="1" value="([\d.]+)"', source) == ["0.500", "0.000"] and source.count("<meter") == 2
+    assert re.findall(r"</meter> ([\d.]+)<", source) == ["0.50", "0.00"]  # 3 of 6 runs, none of 2
+    assert 'aria-label="repetition, steered, from 0 to 1"' in source and source.count("fewer than four words") == 2
 
 
 def test_errors_are_one_sentence():
@@ -227,7 +244,7 @@ def bytewise(tiny):
     [("a🐕b", ["a", "", "", "", "🐕", "b"]), ("é", ["", "é"]), ("x\ufffd", ["x", "", "", "\ufffd"]), ("\n", ["\n"])],
 )
 def test_letters_of_several_tokens_are_whole(bytewise, vectors, monkeypatch, text, pieces):
-    monkeypatch.setattr(evaluation, "token_activations", lambda subject, text: torch.ones(4, len(pieces), 32))
+    monkeypatch.setattr(readout, "token_activations", lambda subject, text: torch.ones(4, len(pieces), 32))
     tokens, values = token_projections(bytewise, vectors, text, "happy", 0)
     assert tokens == pieces and len(values) == len(pieces)
 
@@ -312,12 +329,31 @@ def test_the_panel_shows_both_texts_and_their_perplexities(tiny, vectors):
     panel.generate.click()
     shown = panel.finish()
     *_, texts = widgets.side_by_side(subject, PROMPT, vectors.direction("afraid", 2), 0.6, widgets.TOKENS)
-    columns = {"steered: afraid, strength +0.60, layer 2": texts[0], "unsteered": texts[1]}
-    found = dict(zip(("steered", "unsteered"), perplexity(subject, texts, [PROMPT] * 2), strict=True))
+    headings = ("steered: afraid, strength +0.60, layer 2; sampled, seed 0", "unsteered; sampled, seed 0")
+    columns = dict(zip(headings, texts, strict=True))
+    sides = ("steered", "unsteered")
+    found = dict(zip(sides, perplexity(subject, texts, [PROMPT] * 2), strict=True))
     assert shown.startswith(widgets.columns_html(PROMPT, columns)) and "Finished." in shown
-    assert shown.endswith(widgets.perplexity_html(found))
+    repeated = widgets.repetition_html(dict(zip(sides, texts, strict=True)))
+    assert shown.endswith(widgets.perplexity_html(found) + repeated)
     assert len(drawn) > 20 and drawn[0].count("</i></div>") == 2  # it streams, from nothing on
     assert panel.stop.disabled and not hooks(subject)
+
+
+def test_the_panel_samples_by_its_seed_and_is_greedy_on_request(tiny, vectors):
+    panel, direction, seen = Panel(tiny(), vectors, 2, PROMPT), vectors.direction("happy", 2), []
+    assert [control.description for control in (panel.tokens, panel.seed)] == ["tokens", "seed"]
+    for tokens, seed, said in ((0, 0, "sampled, seed 0"), (0, 7, "sampled, seed 7"), (1, 7, "greedy")):
+        panel.tokens.index, panel.seed.value = tokens, seed
+        panel.generate.click()
+        shown = panel.finish()
+        panel.generate.click()
+        assert panel.finish() == shown and shown.count(f"; {said}</b>") == 2
+        how = {"temperature": [TEMPERATURE, 0][tokens], "seed": seed}
+        *_, (steered, plain) = widgets.side_by_side(tiny(), PROMPT, direction, 0.25, widgets.TOKENS, **how)
+        assert re.findall(r"</i>(.*?)</div>", shown, re.S) == [steered, plain]
+        seen.append(plain)
+    assert len(set(seen)) == 3 and seen[2] == generate(tiny(), PROMPT, widgets.TOKENS)
 
 
 def test_the_panel_adds_two_emotions_to_one_direction_of_length_one(tiny, vectors, monkeypatch):
@@ -340,7 +376,7 @@ def endless(monkeypatch):
     """Text without end, one piece whenever the test allows it."""
     gate = threading.Semaphore(0)
 
-    def side_by_side(subject, prompt, direction, strength, tokens):
+    def side_by_side(subject, prompt, direction, strength, tokens, **how):
         for i in range(100_000):
             assert gate.acquire(timeout=30)
             yield "s" * i, "p" * i
@@ -426,7 +462,7 @@ def test_a_long_prompt_is_cut_and_said_so(tiny, vectors, monkeypatch):
 @pytest.mark.parametrize("where", ["side_by_side", "perplexity"])
 @pytest.mark.parametrize("error", [RuntimeError("out of <memory>\n  File x"), EmovecError("No such <thing>.")])
 def test_an_error_in_the_worker_is_a_sentence(tiny, vectors, monkeypatch, where, error):
-    def fail(*args):
+    def fail(*args, **how):
         raise error
 
     panel = Panel(tiny(), vectors, 2, PROMPT)
@@ -463,15 +499,25 @@ def test_a_point_of_the_pad_is_where_the_text_comes_from(tiny, vectors):
     pad.point = [0.6, -0.8]
     until(lambda: "Finished." in area.value)
     *_, text = widgets.continued(tiny(), PROMPT, plane_direction(vectors, 2, 0.6, -0.8), 0.3, widgets.TOKENS)
-    heading = "valence +0.60, arousal -0.80: strength 0.30 at layer 2"
+    heading = "valence +0.60, arousal -0.80: strength 0.30 at layer 2; sampled, seed 0"
     assert area.value.startswith(widgets.columns_html(PROMPT, {heading: text}))
     assert not hooks(tiny())
+
+
+@pytest.mark.parametrize("how, said", [({"seed": 7}, "sampled, seed 7"), ({"temperature": 0}, "greedy")])
+def test_the_pad_samples_by_its_seed_and_is_greedy_on_request(tiny, vectors, how, said):
+    pad, area = widgets.circumplex_pad(tiny(), vectors, 2, PROMPT, **how).children
+    pad.point = [0.6, -0.8]
+    until(lambda: "Finished." in area.value)
+    direction = plane_direction(vectors, 2, 0.6, -0.8)
+    *_, text = widgets.continued(tiny(), PROMPT, direction, 0.3, widgets.TOKENS, **how)
+    assert f"; {said}</b>" in area.value and re.findall(r"</i>(.*?)</div>", area.value, re.S) == [text]
 
 
 def test_a_new_point_stops_the_text_and_starts_anew(tiny, vectors, monkeypatch):
     gate = threading.Semaphore(0)
 
-    def continued(subject, prompt, direction, strength, tokens):
+    def continued(subject, prompt, direction, strength, tokens, **how):
         for i in range(100_000):
             assert gate.acquire(timeout=30)
             yield f"{direction.name} piece {i} "
@@ -494,7 +540,7 @@ def test_a_new_point_stops_the_text_and_starts_anew(tiny, vectors, monkeypatch):
     gate.release(50)
     until(lambda: "valence +0.00, arousal +0.00 piece" in area.value)
     pad.point = [0.1, 0.0]
-    monkeypatch.setattr(widgets, "continued", lambda *a: iter(["end"]))
+    monkeypatch.setattr(widgets, "continued", lambda *a, **how: iter(["end"]))
     gate.release(100_000)
     until(lambda: threading.active_count() == before)
 
@@ -502,7 +548,7 @@ def test_a_new_point_stops_the_text_and_starts_anew(tiny, vectors, monkeypatch):
 def test_a_new_text_waits_until_the_old_one_has_stopped(tiny, vectors, monkeypatch):
     gate, log = threading.Semaphore(0), []
 
-    def continued(subject, prompt, direction, strength, tokens):
+    def continued(subject, prompt, direction, strength, tokens, **how):
         log.append(f"begins: {direction.name}")
         assert gate.acquire(timeout=30)
         log.append(f"ends: {direction.name}")
@@ -589,7 +635,7 @@ def test_in_colab_an_interrupt_leaves_the_text_so_far(tiny, vectors, colab, inte
 
 @pytest.mark.parametrize("where", ["stream", "perplexity", "last_tokens"])
 def test_in_colab_an_interrupt_inside_the_model_is_no_traceback(tiny, vectors, colab, monkeypatch, where):
-    def interrupted(*args):
+    def interrupted(*args, **how):
         raise KeyboardInterrupt
 
     page, panel = colab(), Panel(tiny(), vectors, 2, PROMPT)

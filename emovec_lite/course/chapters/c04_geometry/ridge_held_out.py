@@ -162,6 +162,6 @@ exercise = Exercise(
         "x, y = (vectors[rest] - centre, ratings[rest] + mean)": "a constant in y makes no weight: x is centred",
     },
     right=[in_folds(), by_hat_matrix, in_primal_form, as_a_series],
-    discuss="Leaving out whole families of near-synonyms halves what the embeddings reach and leaves the layer nearly "
-    "as it was. What do the two numbers for the embeddings measure? Which of them belongs in an abstract?",
+    discuss="The embeddings of a story are the mean of its words, in no order, and they predict valence nearly as well as "
+    "the layer does. What does each of the two numbers measure? Which sentence about the *model* do they allow?",
 )  # fmt: skip

@@ -97,6 +97,15 @@ def with_a_disclaimer(found):
     )
 
 
+def of_several_stories(found):
+    return (
+        "Where this model finds happiness depends on whose stories it reads. In the shown ones valence lies along the first "
+        f"principal component. A ridge axis has it from their words alone, the embeddings, with r = {found['embed']:.2f}, and "
+        f"the blocks lift that to r = {found['best']:.2f} in the best layer, which {found['p']:.2%} of the shuffles match. In "
+        "told stories an early layer has 0.58, and another component carries it."
+    )
+
+
 exercise = Exercise(
     "5.5", "Answer the title", difficulty=2, importance=5, minutes=10, returns="text",
     reference=conclusion, edges=edges, judge=judge,
@@ -125,8 +134,9 @@ exercise = Exercise(
         "That claims too much: p says how often chance does as well, never that it could not have.": adds("It cannot be chance."),
         "That turns p round. It says how often shuffled ratings do as well, not how likely it is that chance was at work in "
         "yours.": adds("The probability that this is due to luck is tiny."),
+        "Which component carries valence is a matter of the stories, too.": adds("PC1 is valence."),
     },
-    right=[in_pieces, with_a_disclaimer, says(FORMAT), says(RESPECTIVELY)],
+    right=[in_pieces, with_a_disclaimer, of_several_stories, says(FORMAT), says(RESPECTIVELY)],
     discuss="Exchange your paragraph with your neighbour's and cross out every word that no number supports. What is left? "
     "Which sentence would a newspaper take out of it, and would it be true?",
 )  # fmt: skip

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import pairwise, permutations
 
 CALLED = {"embed": "the r at the embeddings", "best": "the best layer's r", "p": "the p-value"}
 
@@ -31,6 +31,7 @@ _LAYER = re.compile(
     r"\b(?:layers?|blocks?)[\s,:=(#]*(?:number\s*)?(\d+)(?![\d.,]*\d|\s*%)|\b(\d+)(?:st|nd|rd|th) (?:layer|block)",
     re.I,
 )
+_BEST = re.compile(r"\b(?:best|peaks?|top|maxim\w+|highest|strongest)\b", re.IGNORECASE)
 _SENTENCE_ENDS = re.compile(r"[.!?][\"”)]*\s+(?=[A-Z\"“(]|[pr]\b)")
 _CONTRAST = re.compile(r"\b(?:rather|instead|against|compared|than|from|not)\b", re.IGNORECASE)
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -81,11 +82,20 @@ def wrong_figures(text: str, found: Mapping[str, float]) -> str | None:
             return _missing(key, found[key], where, all_of_them)
     if problem := _at_another_name(text, stated):
         return problem
-    layers = {int(a or b) for a, b in _LAYER.findall(text)} - {0}
+    about_best = " ".join(_sentences_on_best(text, stated["best"]))
+    layers = {int(a or b) for a, b in _LAYER.findall(about_best)} - {0}
     if layers and found["layer"] not in layers:
         best = f'it is found["layer"] = {found["layer"]} here, and in your text {min(layers)}.'
         return f"The layer that your text names is not the best: {best}"
     return None
+
+
+def _sentences_on_best(text: str, stated: list[Number]) -> Iterator[str]:
+    """The sentences that speak of the best layer or hold its r: a layer named elsewhere may be another finding's."""
+    ends = [0, *(found.end() for found in _SENTENCE_ENDS.finditer(text)), len(text)]
+    for start, end in pairwise(ends):
+        if _BEST.search(text[start:end]) or any(start <= number.start < end for number in stated):
+            yield text[start:end]
 
 
 def _missing(key: str, value: float, bounds: list[Number], all_of_them: list[Number]) -> str:

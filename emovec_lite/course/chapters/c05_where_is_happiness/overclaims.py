@@ -49,6 +49,11 @@ _TAKEN_BACK = re.compile(
         \b(?:not|too\s+far|mistake|wrong|open|misleading|unfounded|unsupported|another\s+(?:matter|question)|beyond)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# What is true of some stories and not of others, and what says of which.
+_ONE_COMPONENT = re.compile(
+    r"\bPC\s?1\b|\b(?:first|1st|one|single|same)\s+(?:principal\s+)?component\b", re.IGNORECASE
+)
+_WHOSE = re.compile(r"\b(?:stor(?:y|ies)|corp(?:us|ora)|registers?|shown|told|oblique|texts?)\b", re.IGNORECASE)
 _NO_DOUBT = re.compile(r"\b(?:no|without\s+(?:a\s+|any\s+)?)\s*doubts?\b|\bnot\s+only\b", re.IGNORECASE)
 _NEW_CLAUSE = re.compile(
     r",\s*(?:(?:so|and|but|yet|hence|thus|therefore)\s+)?(?:that\s+)?(?:the|this|our)?\s*$", re.I
@@ -66,4 +71,9 @@ def claims_too_much(text: str) -> str | None:
                 if _DENIED.search(before) and not _NEW_CLAUSE.search(before) or _TAKEN_BACK.search(after):
                     continue
                 return f"{message} (Your words: “{found[0]}”.)"
+    if (found := _ONE_COMPONENT.search(text)) and not _WHOSE.search(text):
+        return (
+            "Which component carries valence is a matter of the stories, too. Say of whose stories it is true. (Your "
+            f"words: “{found[0]}”.)"
+        )
     return None

@@ -1,4 +1,4 @@
-"""Exercise 6.6: a compass of feeling words."""
+"""Exercise 6.5: a compass of feeling words."""
 
 import math
 from collections.abc import Callable
@@ -99,7 +99,7 @@ def by_turning(rows: Tensor, valence: Tensor, arousal: Tensor, degrees: float) -
 
 
 exercise = Exercise(
-    "6.6", "A compass of feeling words", difficulty=3, importance=4, minutes=10, axes="d_model",
+    "6.5", "A compass of feeling words", difficulty=3, importance=4, minutes=10, axes="d_model",
     reference=compass, edges=edges, draw=draw,
     mistakes={
         "`math.cos` counts in radians: `math.radians(degrees)`.": along(lambda r, u: (unit(r), unit(without(u, r))), float),

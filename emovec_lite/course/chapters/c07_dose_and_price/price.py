@@ -1,4 +1,4 @@
-"""Exercise 6.5: what a text costs."""
+"""Exercise 7.1: what a text costs."""
 
 import math
 from collections.abc import Callable
@@ -95,7 +95,7 @@ def by_a_trace(subject: Subject, prompt: str, text: str) -> np.floating:
 
 
 exercise = Exercise(
-    "6.5", "What a text costs", difficulty=3, importance=5, minutes=10, returns="number",
+    "7.1", "What a text costs", difficulty=3, importance=5, minutes=10, returns="number",
     reference=price, edges=edges, draw=draw, on_the_model=on_the_model,
     mistakes={
         "That is the mean surprise itself. Perplexity is exp of it.": of_own(lambda own: -own.mean()),

@@ -1,16 +1,13 @@
-"""Do the vectors mean it? Emotions of stories on topics that the vectors have not seen, against three baselines; of
-messages that only imply them; of numbers that only grade them; and the words that a direction makes likelier."""
+"""Reading a direction: the words it makes likelier, where it stands in messages, token by token, and by degree."""
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from emovec_lite.activations import (
     Layer,
@@ -21,188 +18,15 @@ from emovec_lite.activations import (
     token_activations,
     tokenize,
 )
-from emovec_lite.errors import CorpusError, UnknownName
-from emovec_lite.geometry import BOOTSTRAPS, CONFIDENCE, PERMUTATIONS, max_corrected_null, permutation_p
-from emovec_lite.stories import Corpus, word_count, words_of
+from emovec_lite.errors import UnknownName
+from emovec_lite.geometry import PERMUTATIONS, max_corrected_null, permutation_p
+from emovec_lite.stories import Corpus
 from emovec_lite.vectors import Direction, EmotionVectors
 
 if TYPE_CHECKING:
     from emovec_lite.models import Subject
 
-SHRINKAGE = 0.5  # of the stories' covariance towards a sphere; fixed on an earlier draft of the corpus
-SHUFFLES = 200
 RANDOM_DIRECTIONS = 200
-
-Fold = Literal["topic", "register"]
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Accuracy on held-out topics, with what it has to beat."""
-
-    right: Bool[np.ndarray, " text"]
-    chance: float
-    word_counts: float  # accuracy of unigram naive Bayes on the same folds
-    shuffled: Float[np.ndarray, " shuffle"]  # accuracies with the labels shuffled within each fold
-    topics: Int[np.ndarray, " text"]  # a number for each story's topic
-
-    @property
-    def accuracy(self) -> float:
-        return float(self.right.mean())
-
-    @property
-    def p(self) -> float:
-        return permutation_p(self.accuracy, self.shuffled)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval of the accuracy, whole topics drawn anew.
-
-        Topics and not stories: the claim is about topics not seen, and a topic's stories share their writer, their
-        register and the vectors that they were judged by.
-        """
-        return topic_interval(self.right, self.topics)
-
-
-def topic_interval(
-    right: Bool[np.ndarray, " text"], topics: Int[np.ndarray, " text"], samples: int = BOOTSTRAPS, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of a share of stories, whole topics drawn anew; a little narrow for few topics."""
-    names, place = np.unique(topics, return_inverse=True)
-    hits, sizes = np.bincount(place, right), np.bincount(place)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(samples, len(names)))
-    shares = hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.quantile(shares, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
-def held_out(
-    activations: Float[np.ndarray, "text d_model"],
-    corpus: Corpus,
-    shuffles: int = SHUFFLES,
-    seed: int = 0,
-    by: Fold = "topic",
-) -> HeldOut:
-    """Name the emotion of each topic's stories by vectors built from all the other topics.
-
-    With `by="register"` each register's stories by vectors of the other register: does what was learnt from plain
-    telling carry over to oblique telling, and back?
-
-    A story goes to the emotion whose vector has the highest cosine with it, after whitening by the covariance of
-    the training stories: without that, what all stories vary in together (length, tense, dialogue) swamps the
-    emotion. Raises `CorpusError` for a corpus without at least two topics that share their emotions: stories of
-    one topic have more in common than what they feel.
-    """
-    from tqdm.auto import tqdm
-
-    emotions, labels, folds = _folds(corpus, by)
-    activations = np.asarray(activations, dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    rows = np.stack([labels, *(_shuffled_within(folds, labels, rng) for _ in range(shuffles))])
-    right = np.zeros(rows.shape, dtype=bool)
-    for fold in tqdm(
-        np.unique(folds), desc="Held-out topics", unit=" topics", file=sys.stderr, disable=shuffles < 10
-    ):
-        test = folds == fold
-        train, new = (x.astype(np.float32) for x in _whiten(activations[~test], activations[test]))
-        for row, y in enumerate(rows):
-            right[row, test] = _nearest(train, y[~test], new, len(emotions)) == y[test]
-    topics = np.unique([s.topic for s in corpus], return_inverse=True)[1]
-    counted = float(word_count_hits(corpus, by).mean())
-    return HeldOut(right[0], 1 / len(emotions), counted, right[1:].mean(axis=1), topics)
-
-
-def word_count_hits(corpus: Corpus, by: Fold = "topic") -> Bool[np.ndarray, " text"]:
-    """Which stories unigram naive Bayes gets right on held-out topics: how far words alone betray the emotion."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.naive_bayes import MultinomialNB
-
-    _, labels, folds = _folds(corpus, by)
-    counts = CountVectorizer(analyzer=words_of).fit_transform(corpus.texts)
-    right = np.zeros(len(labels), dtype=bool)
-    for fold in np.unique(folds):
-        test = folds == fold
-        right[test] = MultinomialNB().fit(counts[~test], labels[~test]).predict(counts[test]) == labels[test]
-    return right
-
-
-def _folds(
-    corpus: Corpus, by: Fold = "topic"
-) -> tuple[list[str], Int[np.ndarray, " text"], Int[np.ndarray, " text"]]:
-    values = [getattr(s, by) for s in corpus]
-    known = sorted({*values} - {""})
-    if len(known) < 2:
-        raise CorpusError(
-            f"{corpus.name}: {len(known)} {by}(s). Holding {by}s out needs stories on at least two; give "
-            f"each line of the corpus a {by!r}."
-        )
-    emotions, names = corpus.emotions, ["", *known]
-    labels = np.array([emotions.index(s.emotion) for s in corpus])
-    folds = np.array([names.index(value) for value in values])
-    for fold in np.unique(folds):
-        if missing := set(labels) - set(labels[folds != fold]):
-            raise CorpusError(
-                f"{corpus.name}: all stories of {emotions[min(missing)]!r} are on the {by} {names[fold]!r}; with "
-                f"it held out nothing is left to learn from. Every emotion needs stories on two {by}s."
-            )
-    return emotions, labels, folds
-
-
-def _whiten(
-    train: Float[np.ndarray, "train d_model"], new: Float[np.ndarray, "new d_model"]
-) -> tuple[Float[np.ndarray, "train d_model"], Float[np.ndarray, "new d_model"]]:
-    center = train.mean(axis=0)
-    train, new = train - center, new - center
-    covariance = train.T @ train / len(train)
-    sphere = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    root = np.linalg.cholesky(np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere))
-    return train @ root, new @ root
-
-
-def _nearest(
-    train: Float[np.ndarray, "train d_model"],
-    labels: Int[np.ndarray, " train"],
-    new: Float[np.ndarray, "new d_model"],
-    n: int,
-) -> Int[np.ndarray, " new"]:
-    member = np.eye(n, dtype=train.dtype)[labels]
-    vectors = member.T @ train / member.sum(axis=0)[:, None]
-    vectors -= vectors.mean(axis=0)
-    return (new @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T).argmax(axis=1)
-
-
-def _shuffled_within(
-    folds: Int[np.ndarray, " text"], labels: Int[np.ndarray, " text"], rng: np.random.Generator
-) -> Int[np.ndarray, " text"]:
-    shuffled = labels.copy()
-    for fold in np.unique(folds):
-        shuffled[folds == fold] = rng.permutation(labels[folds == fold])
-    return shuffled
-
-
-def leak_report(corpus: Corpus) -> str:
-    """A markdown table of what each emotion's stories are like, and how often words alone betray them.
-
-    Columns: stories, told in the first person, mean words, distinct character names, and the share that unigram
-    naive Bayes gets right with topics held out.
-    """
-    hits = word_count_hits(corpus)
-    lines = [
-        "| emotion | stories | first person | mean words | names | betrayed by words |",
-        "|---|---|---|---|---|---|",
-    ]
-    groups = {emotion: [i for i, s in enumerate(corpus) if s.emotion == emotion] for emotion in corpus.emotions}
-    for name, rows in [*groups.items(), ("all", [*range(len(corpus))])]:
-        stories = [corpus.stories[i] for i in rows]
-        words = np.mean([word_count(s.text) for s in stories])
-        first = sum(s.narrator == "first" for s in stories)
-        names = len({n for s in stories for n in s.names})
-        name = re.sub(r"([\\|<$*_`])", r"\\\1", name)  # or markdown would read it as its own
-        lines.append(f"| {name} | {len(rows)} | {first} | {words:.1f} | {names} | {hits[rows].mean():.2f} |")
-    return "\n".join(lines)
-
-
-# --- Logit lens ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

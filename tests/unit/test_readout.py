@@ -1,139 +1,18 @@
-"""Held-out accuracy finds what is there, nothing where there is nothing, and nothing that only a topic betrays."""
+"""A direction is read as it is: in words, in messages, token by token and by degree."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from emovec_lite import evaluation
+from emovec_lite import readout
 from emovec_lite.activations import MeanActivations
-from emovec_lite.errors import CorpusError, UnknownName
-from emovec_lite.evaluation import (
-    SWEEPS,
-    Sweep,
-    graded,
-    held_out,
-    implied,
-    leak_report,
-    logit_lens,
-    token_projections,
-    topic_interval,
-    word_count_hits,
-)
-from emovec_lite.stories import Corpus, Story, _pattern, lexicon
+from emovec_lite.errors import UnknownName
+from emovec_lite.readout import SWEEPS, Sweep, graded, implied, logit_lens, token_projections
+from emovec_lite.rules import _pattern, lexicon
+from emovec_lite.stories import Corpus, Story
 from emovec_lite.vectors import Direction, EmotionVectors
-
-EMOTIONS, TOPICS = [f"e{i}" for i in range(8)], [f"t{i}" for i in range(6)]
-
-
-def crossed(text=lambda e, t: f"{e} {t}"):
-    return Corpus("toy", tuple(Story(text(e, t), e, t) for e in EMOTIONS for t in TOPICS))
-
-
-def activations(corpus, emotion=0.0, topic=0.0, noise=1.0, d=40, seed=0):
-    rng = np.random.default_rng(seed)
-    of_emotion, of_topic = rng.normal(size=(len(EMOTIONS), d)), rng.normal(size=(len(TOPICS), d))
-    rows = [emotion * of_emotion[EMOTIONS.index(s.emotion)] + topic * of_topic[TOPICS.index(s.topic)] for s in corpus]
-    return np.array(rows) + noise * rng.normal(size=(len(corpus), d))
-
-
-def test_a_planted_emotion_is_named_on_new_topics():
-    corpus = crossed()
-    result = held_out(activations(corpus, emotion=2, topic=3), corpus, shuffles=100)
-    assert result.accuracy > 0.9 and result.p == 1 / 101
-    assert result.chance == 1 / 8
-    assert np.quantile(result.shuffled, 0.95) < 0.35
-
-
-def test_noise_is_not():
-    corpus = crossed()
-    result = held_out(activations(corpus, topic=3), corpus, shuffles=100)
-    assert result.p > 0.05 and abs(result.shuffled.mean() - 1 / 8) < 0.05
-
-
-def test_a_twin_on_the_same_topic_does_not_help():
-    """Two stories a cell that share a vector of their own: with topics held out, the twin is held out as well."""
-    corpus = Corpus("twins", tuple(s for s in crossed() for _ in range(2)))
-    rng = np.random.default_rng(0)
-    own = np.repeat(rng.normal(size=(len(corpus) // 2, 100)), 2, axis=0) + 0.1 * rng.normal(size=(len(corpus), 100))
-    assert held_out(own, corpus, shuffles=0).accuracy < 0.3
-
-
-def test_shuffles_keep_each_topic_its_labels():
-    from emovec_lite.evaluation import _folds, _shuffled_within
-
-    _, labels, folds = _folds(crossed())
-    shuffled = _shuffled_within(folds, labels, np.random.default_rng(0))
-    assert (shuffled != labels).any()
-    for fold in np.unique(folds):
-        assert sorted(shuffled[folds == fold]) == sorted(labels[folds == fold])
-
-
-def test_word_counts_find_a_word_that_betrays():
-    telling = crossed(lambda e, t: f"a {t} story with a word that says {e} twice {e}")
-    assert word_count_hits(telling).mean() == 1
-    silent = crossed(lambda e, t: f"a {t} story with no such word")
-    assert word_count_hits(silent).mean() == pytest.approx(1 / 8)
-
-
-def test_topics_are_needed():
-    bare = Corpus("bare", tuple(Story(s.text, s.emotion) for s in crossed()))
-    with pytest.raises(CorpusError, match="0 topic"):
-        held_out(activations(crossed()), bare)
-    confounded = Corpus("con", tuple(s for s in crossed() if s.emotion != "e0" or s.topic == "t0"))
-    with pytest.raises(CorpusError, match="all stories of 'e0' are on the topic 't0'"):
-        held_out(activations(confounded), confounded)
-
-
-# --- Registers and intervals ---------------------------------------------------------------------------
-
-
-def with_registers():
-    return Corpus("two", tuple(replace(s, register="plain" if s.topic < "t3" else "oblique") for s in crossed()))
-
-
-def test_what_only_one_register_shows_does_not_carry_over():
-    corpus = with_registers()
-    plain = np.array([s.register == "plain" for s in corpus])[:, None]
-    both = activations(corpus, emotion=2)
-    carried = held_out(both, corpus, shuffles=50, by="register")
-    assert carried.accuracy > 0.9 and carried.p == 1 / 51
-    # Shown in both registers, but by other directions: topics within a register can be told, registers cannot.
-    turned = np.where(plain, both, activations(corpus, emotion=2, seed=1))
-    assert held_out(turned, corpus, shuffles=0).accuracy > 0.9
-    assert held_out(turned, corpus, shuffles=0, by="register").accuracy < 0.3
-    with pytest.raises(CorpusError, match=r"0 register\(s\)"):
-        held_out(both, crossed(), by="register")
-
-
-def test_word_counts_are_held_to_the_same_folds():
-    telling = Corpus(
-        "two", tuple(replace(s, text=f"{s.register}{'abcdefgh'[int(s.emotion[1])]} it was") for s in with_registers())
-    )
-    assert word_count_hits(telling).mean() == 1
-    assert word_count_hits(telling, "register").mean() == pytest.approx(1 / 8)
-
-
-def test_the_interval_draws_whole_topics():
-    topics = np.repeat(np.arange(12), 48)
-    assert topic_interval(np.ones(576, dtype=bool), topics) == (1, 1)
-    low, high = topic_interval(topics < 6, topics)  # a topic is all right or all wrong: 12 coins, not 576
-    assert low < 0.3 and high > 0.7
-    low, high = topic_interval(np.arange(576) % 2 == 0, topics)  # half of each topic: nothing to draw
-    assert low == high == 0.5
-
-
-def test_the_interval_covers():
-    rng, covered = np.random.default_rng(0), 0
-    topics = np.repeat(np.arange(12), 48)
-    for seed in range(200):
-        share = np.clip(0.4 + 0.1 * rng.normal(size=12), 0, 1)
-        low, high = topic_interval(rng.random(576) < share[topics], topics, seed=seed, samples=400)
-        covered += low <= 0.4 <= high
-    assert 0.85 < covered / 200 <= 0.98  # a little narrow, as it says
-
 
 # --- Logit lens ----------------------------------------------------------------------------------------
 
@@ -267,7 +146,7 @@ def test_graded_counts_signs(tiny, monkeypatch, sign, right):
         rows = [sign * float(t[2:]) * (a if t[0] == "a" else b) for t in texts]
         return read(torch.stack([torch.zeros(len(rows), 32), torch.stack(rows)], dim=1))
 
-    monkeypatch.setattr(evaluation, "prompt_activations", prompts)
+    monkeypatch.setattr(readout, "prompt_activations", prompts)
     result = graded(tiny(), vectors, 1, sweeps, randoms=100)
     assert result.right == right and [c[1:] for c in result.checks] == [
         ("f00", 1),
@@ -303,13 +182,3 @@ def test_layers_may_be_numpy_or_torch_numbers(tiny, number):
     sweep = Sweep("w1 w{x}", (1, 2, 3), (FEELINGS[0],), ())
     one, other = (graded(tiny(), wide, layer, [sweep], 5) for layer in (number(2), 2))
     np.testing.assert_array_equal(one.random_rho, other.random_rho)
-
-
-def test_in_the_leak_report_a_name_is_not_read_as_markup():
-    odd = ["home sick", "déjà vu", "a|b", "<b>", "$x$", "*x*", "all", "`x`"]
-    report = leak_report(Corpus("toy", tuple(Story("w", e, t) for e in odd for t in TOPICS[:3]))).splitlines()[2:]
-    assert len(report) == len(odd) + 1
-    cells = {re.split(r"(?<!\\)\|", line)[1].strip(): line for line in report[:-1]}
-    assert cells.keys() == {"home sick", "déjà vu", r"a\|b", r"\<b>", r"\$x\$", r"\*x\*", "all", r"\`x\`"}
-    assert all(re.split(r"(?<!\\)\|", line)[2].strip() == "3" for line in cells.values())
-    assert report[-1].startswith(f"| all | {3 * len(odd)} |")
