@@ -75,9 +75,7 @@ def test_the_package_installs_whole(source, checkout, tmp_path, request):
 
     installed, wanted = files(target), files(checkout)
     assert installed.keys() == wanted.keys() and installed == wanted
-    assert (
-        "emovec_lite/data/stories.jsonl" in wanted and "emovec_lite/course/chapters/c06_steering/quiz.toml" in wanted
-    )
+    assert "emovec_lite/data/shown.jsonl" in wanted and "emovec_lite/course/chapters/c06_steering/quiz.toml" in wanted
     assert any(name.endswith(".safetensors") for name in wanted)
     assert {path.name.split("-")[0] for path in target.iterdir()} == {"bin", "emovec_lite"}
 

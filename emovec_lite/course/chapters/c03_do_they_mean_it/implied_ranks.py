@@ -157,6 +157,6 @@ exercise = Exercise(
         "scores = centred @ torch.nn.functional.normalize(vectors).T": "dim 1 is the default",
     },
     right=[by_sorting, by_scipy, in_a_loop, at_least_as_high],
-    discuss="Word counts rank the implied emotion as well as the best layer does. Does that mean that the vectors hold only "
+    discuss="Word counts rank the implied emotion better than the best layer does. Does that mean that the vectors hold only "
     "words? What would messages have to look like to tell the two apart?",
 )  # fmt: skip
