@@ -379,9 +379,10 @@ show(dots(
 # the model does use the direction to tell pleasant from unpleasant, or something that lies along it: *afraid* and *sad*,
 # which share valence with it, take a part as well, *bored* no more than chance does. And half is left.
 #
-# A caution. Ablation sets the part along the direction to 0, also what *all* texts have along it. For a model 0 can be as
-# odd as a push; the random directions are there for that, too. And later blocks may write anew what was taken out:
-# nesting one block for each layer takes it out everywhere. **Predict** what is left then.
+# A caution. Ablation sets the part along the direction to 0, also what *all* texts have along it, and that alone can make a
+# word less likely after whatever opening. So look at a contrast, in which this cancels, and not at one kind of opening.
+# And later blocks may write anew what was taken out: nesting one block for each layer takes the same direction out
+# everywhere. **Predict** what is left then.
 
 # %%
 from contextlib import ExitStack
@@ -396,13 +397,13 @@ def left_everywhere(directions):
 
 
 depth = range(subject.n_layers)
-own = left_everywhere(vectors.direction("happy", each) for each in depth)
+own = left_everywhere(replace(happy, layer=each) for each in depth)
 chance = [left_everywhere(replace(d, layer=each) for each in depth) for d in random_directions(happy, 20)]
 print(f"out of every layer: happy leaves {own:.2f}, a random direction {min(chance):.2f} to {max(chance):.2f}")
 
 # %% [markdown]
-# Out of every layer, *happy* leaves nothing of the contrast (it is even turned a little), and twenty random directions leave
-# most of it. These are eight sentences and one word; a feeling is nowhere in it, only what word the model expects next.
+# Out of every layer, the direction of *happy* leaves nothing of the contrast, and twenty random directions, taken out in the
+# same way, leave most of it. These are eight sentences and one word; a feeling is nowhere in it, only what word the model expects next.
 
 # %% [markdown]
 # ## Take away

@@ -242,7 +242,7 @@ def test_steering_is_nnsights_intervention_at_every_step_token_for_token(subject
         theirs = subject.tokenizer.decode(ids[0], skip_special_tokens=True).removeprefix(prompt)
         with steer(subject, direction, strength, positions):
             assert generate(subject, prompt, steps) == theirs
-    if layer == 19:  # a push at layer 5 need not change the likeliest words
+    if layer == 19 and abs(strength) > 0.1:  # an early or a weak push need not change the likeliest words
         assert theirs != generate(subject, prompt, steps)
 
 
