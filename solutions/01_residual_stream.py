@@ -550,10 +550,10 @@ for layer in map(subject.layer_at, (0.77, 0.8)):
     print(f"layer {layer}:", {capital: round(values[layer], 1) for capital, values in times.items()})
 
 # %% [markdown]
-# In the default model all four lie near 1 up to layer 22: so far the lens sees nothing of the country. At layer 23 they
-# leave it together. One block, the same for these four, carries the answer to where the lens can read it; put in other
-# countries, and see whether it holds for them. (In the last layer the curves come down again, for there the control
-# catches up.)
+# In the default model all four lie near 1 up to layer 22: so far the lens sees nothing of the country. At layer 23
+# they leave it together. One block, the same for these four, carries the answer to where the lens can read it; put in
+# other countries, and see whether it holds for them. (In the last layer the curves come down again, for there the
+# control catches up.)
 #
 # The lens reads only what already lies in the *output* directions; a layer may know something and keep it in other
 # ones. What the lens shows is there. What it does not show may be there too.
