@@ -189,8 +189,7 @@ for word in sorted(inside, key=lambda word: outside[word] / rest - inside[word] 
 
 # %% [markdown]
 # On nearly every topic a proud person has the same broad chest and high chin. All these stories are told in **one
-# manner**, and in it the stories of one emotion sound alike. So this test is too easy: whoever passes it knows at least
-# such words, and whether the vectors know anything more it cannot say. A test that the simplest rival passes shows
+# manner**, and in it the stories of one emotion sound alike. So this test is too easy: whoever passes it may know such words and nothing else, and whether the vectors know anything more it cannot say. A test that the simplest rival passes shows
 # nothing that the rival has not.
 #
 # ## The same emotions, told otherwise
@@ -412,7 +411,7 @@ for source, target in tests:
     print(f"{source:>7} to {target:<7} vectors ahead by {lead.mean():+.2f}, on {sum(ahead)} of {len(ahead)} topics")
 
 # %% [markdown]
-# - **From shown** the weighed words keep up. What an emotion looks like in *shown* is in its words, and told and oblique
+# - **From shown** the weighed words nearly keep up. What an emotion looks like in *shown* is in its words, and told and oblique
 #   stories have some of them.
 # - **Back to shown** the vectors are ahead, on nearly every topic.
 # - **Between told and oblique** words fall to .08 and below, not far from what shuffled labels reached (.05), and the vectors
@@ -421,8 +420,7 @@ for source, target in tests:
 #
 # That words fail between told and oblique was in part arranged: told stories were rewritten where those of one emotion
 # shared too many words, and oblique ones keep from saying things. That vectors do *not* fail there was not arranged. It
-# is the best evidence in this chapter that they hold something that these readings of the words do not. And most of what
-# they know of an oblique story does not get there. Both sentences together are the result.
+# is the best evidence in this chapter that they hold something that these readings of the words do not. And they name more than two oblique stories in three wrongly. Both sentences together are the result.
 #
 # Words take many examples to learn. **Predict:** with fewer stories to learn from, which readers lose most?
 
@@ -443,7 +441,7 @@ print({reader: [round(float(value), 2) for value in values] for reader, values i
 print(f"vectors ahead of weighed words in {sum(lead > 0 for lead in leads)} of {len(leads)} draws of topics")
 
 # %% [markdown]
-# All lose. The vectors stay ahead in every draw, and further ahead of the weighed words with few stories than with all:
+# All lose. The vectors stay ahead in every draw, and on average further ahead of the weighed words with few stories than with all:
 # the model brings along what the words would have to learn.
 #
 # ## Stories by the model itself
@@ -471,7 +469,7 @@ print(textwrap.fill("One of proud: " + own.select("proud")[0].text, 110))
 
 # %% [markdown]
 # From shown to own next to nothing carries over: .04, where chance is .02. Are the vectors at fault? Learnt from the
-# other own stories they reach just chance, and so do word counts. The story printed above shows why. A test needs texts
+# other own stories they reach just chance, and so do word counts. The story printed above hints why. A test needs texts
 # that hold what it asks for, and a model of this size does not write what it is asked to. (Chapter 05 asks these stories for
 # something coarser.)
 #
@@ -546,7 +544,7 @@ for place in sorted({subject.layer_at(share) for share in (1 / 2, 2 / 3, 5 / 6, 
           f"{np.quantile(mixed, 0.95):.0f}")  # fmt: skip
 
 # %% [markdown]
-# So directions do favour their own word, in the middle most of them and near the end every one, which the lists above
+# So directions do favour their own word, in the default model most of them half-way up and near the end every one, which the lists above
 # could not have shown. (A few of the words are several tokens; of those we count the first.)
 #
 # ## Test 3: an emotion that is only implied
@@ -664,8 +662,7 @@ print(f"random correlations that are +1 or -1: {share:.3f}; for six values in no
 # %% [markdown]
 # On the default model this test **fails**: about half of the signs are right, as with random directions. Now look at the
 # raffle ticket again: *delighted* and *excited* rise, *bored* falls, all as expected. Shown by itself it would make a fine
-# figure, and it would mean nothing: with the days since anyone spoke, *lonely* falls at every single step. That neatness
-# is no evidence the last line tells: activations change smoothly with the number, so a random direction comes out perfect
+# figure, and it would mean nothing: with the days since anyone spoke, *lonely* falls at every single step. The last line tells that such neatness is no evidence: activations change smoothly with the number, so a random direction comes out perfect
 # far more often than values in no order would. That is what a control is for: not to spoil a result, but to tell a result
 # from a story.
 #
