@@ -53,9 +53,11 @@ def draw(rng: np.random.Generator) -> tuple[np.ndarray, int]:
 
 def view(value: Any) -> Any:
     """Each component turned so that the first emotion well off its middle is positive: of two as far out as each
-    other, the furthest one would be decided by rounding."""
+    other, the furthest one would be decided by rounding. What is wider than tall holds components as its rows."""
     if not isinstance(value, np.ndarray) or value.ndim != 2 or not value.size:
         return value
+    if value.shape[0] < value.shape[1]:
+        return view(value.T).T
     far = np.abs(value) >= 0.5 * np.abs(value).max(axis=0)
     return value * np.where(value[far.argmax(axis=0), np.arange(value.shape[1])] < 0, -1, 1)
 
