@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ from emovec_lite.vectors import Direction, EmotionVectors
 
 if TYPE_CHECKING:
     import pandas
+    from torch import Tensor
 
     from emovec_lite.models import Subject
 
@@ -42,17 +44,23 @@ FEELS = ("He feels", "She feels", "In the evening he feels", "Her brother feels"
 
 def word_odds(subject: Subject, words: Sequence[str], prompts: Sequence[str] = FEELS) -> Float[np.ndarray, " word"]:
     """Log odds of each word as the next one, mean over prompts; of a word of several tokens, those of its first."""
+    return _log_odds(subject, words, tokenize(subject, prompts)).mean(axis=0)
+
+
+def _log_odds(
+    subject: Subject, words: Sequence[str], prompts: Sequence[Sequence[int]]
+) -> Float[np.ndarray, "prompt word"]:
     import torch
 
     first = next_tokens(subject, words)
-    tokens = [begun(subject, ids) for ids in tokenize(subject, prompts)]
+    tokens = [begun(subject, ids) for ids in prompts]
     ids, _ = pad_right(tokens, subject.tokenizer.pad_token_id, subject.device)
     with subject.lock, torch.inference_mode():
         logits = subject.hf(input_ids=ids, use_cache=False).logits
         logits = logits[range(len(tokens)), [len(text) - 1 for text in tokens]]
     check_logits(logits)
     p = logits.float().softmax(dim=-1)[:, first].cpu().double()
-    return (p.log() - (1 - p).log()).mean(dim=0).numpy()
+    return (p.log() - (1 - p).log()).numpy()
 
 
 def odds_matrix(
@@ -61,14 +69,28 @@ def odds_matrix(
     """How far steering by each direction moves the log odds of each word after "He feels" and its like.
 
     The "I feel" test of Sofroniew et al. 2026 as a matrix: with `words` the names of `directions`, the diagonal says
-    what an emotion does for its own word, the rest what it does for others'.
+    what an emotion does for its own word, the rest what it does for others'. Raises as `steer` does.
     """
-    plain = word_odds(subject, words)
+    plain, prompts = word_odds(subject, words), tokenize(subject, FEELS)
+    together = len(head_batches(subject, [max(map(len, prompts))] * ROWS)[0]) // len(prompts)
     rows = []
-    for direction in directions:
-        with steer(subject, direction, strength):
-            rows.append(word_odds(subject, words) - plain)
+    for layer, patch in _side_by_side([push(subject, direction, strength) for direction in directions], together):
+        with adding(subject, layer, patch.repeat_interleave(len(prompts), dim=0)[:, None]):
+            odds = _log_odds(subject, words, prompts * len(patch))
+        rows.extend(odds.reshape(len(patch), len(prompts), -1).mean(axis=1) - plain)
     return np.stack(rows)
+
+
+def _side_by_side(
+    pushes: Sequence[tuple[int, Float[Tensor, " d_model"]]], together: int
+) -> Iterator[tuple[int, Float[Tensor, "push d_model"]]]:
+    """Pushes in their order, as many of one layer as can stand in a batch: a row more costs little."""
+    import torch
+
+    for layer, group in groupby(pushes, key=itemgetter(0)):
+        patches = [patch for _, patch in group]
+        for i in range(0, len(patches), max(1, together)):
+            yield layer, torch.stack(patches[i : i + max(1, together)])
 
 
 # --- Dose and response ---------------------------------------------------------------------------------------
@@ -187,7 +209,6 @@ def dose_response(
     done comes back. Raises as `steer` does, before anything is written.
     """
     import pandas
-    import torch
     from tqdm.auto import tqdm
 
     grid = [(prompt, seed) for prompt in prompts for seed in seeds]
@@ -198,11 +219,7 @@ def dose_response(
     parts: list[pandas.DataFrame] = []
     bar = tqdm(total=len(todo), desc="Steering", unit=" conditions", file=sys.stderr, disable=len(todo) < 8)
     try:
-        while len(parts) < len(todo):
-            # Several conditions side by side, each with a patch of its own: a row more costs little.
-            layer = pushes[len(parts)][0]
-            side_by_side = takewhile(lambda push, layer=layer: push[0] == layer, pushes[len(parts) :])
-            patch = torch.stack([patch for _, patch in islice(side_by_side, max(1, ROWS // len(grid)))])
+        for layer, patch in _side_by_side(pushes, ROWS // len(grid)):
             batch = todo[len(parts) :][: len(patch)]
             with adding(subject, layer, patch.repeat_interleave(len(grid), dim=0)[:, None]):
                 texts = sampled(subject, *zip(*grid * len(batch), strict=True), tokens)

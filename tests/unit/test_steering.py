@@ -534,12 +534,15 @@ def test_word_odds_are_log_odds_of_the_next_word_averaged_over_prompts(tiny):
 
 
 def test_the_odds_matrix_is_steered_minus_plain_and_leaves_the_model_alone(tiny, vectors):
-    subject = tiny()
+    subject, happy = tiny(), vectors.direction("happy", 2)
     plain = word_odds(subject, ["w7", "w8"])
-    matrix = odds_matrix(subject, [vectors.direction("happy", 2), vectors.direction("sad", 1)], ["w7", "w8"], 0.5)
-    with steer(subject, vectors.direction("sad", 1), 0.5):
-        np.testing.assert_allclose(matrix[1], word_odds(subject, ["w7", "w8"]) - plain, rtol=1e-6)
-    assert matrix.shape == (2, 2) and np.abs(matrix).min() > 0
+    # More of one layer than go into a batch, and layers that come back.
+    directions = [happy, vectors.direction("sad", 1), *random_directions(happy, 40), vectors.direction("happy", 0)]
+    matrix = odds_matrix(subject, directions, ["w7", "w8"], 0.5)
+    assert matrix.shape == (43, 2) and np.abs(matrix).min() > 0
+    for row, direction in zip(matrix, directions, strict=True):
+        with steer(subject, direction, 0.5):
+            np.testing.assert_allclose(row, word_odds(subject, ["w7", "w8"]) - plain, rtol=1e-3, atol=1e-5)
     assert np.array_equal(word_odds(subject, ["w7", "w8"]), plain)
 
 
