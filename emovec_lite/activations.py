@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Layer = int | Literal["embed"]
 Known = TypeVar("Known", bound=Layer)
 
-SKIP = 30  # tokens, for stories of 90-130 words; Sofroniew et al. 2026 skip 50 of their longer ones
+SKIP = 30  # tokens, for stories of 90 to 145 words; Sofroniew et al. 2026 skip 50 of their longer ones
 BATCH_TOKENS = 1024  # about eight stories: larger batches fall out of a laptop's cache and are slower
 
 

@@ -31,7 +31,7 @@ def demo(
 ) -> dict:
     """Check a model's vectors, compare them with human ratings, steer; write three PNGs; results fit for JSON.
 
-    Vectors that are shipped or cached are used unless `recompute`, and some of their stories read afresh to compare.
+    Vectors that are shipped or kept are used unless `recompute`, and some of their stories read afresh to compare.
     With the course's corpus, other models' shipped vectors stand beside. What a corpus cannot give (correlations
     without rated emotions, held-out accuracy without topics) is left out, and `notes` says so. Raises `CacheError`,
     before anything is computed, where figures cannot be written into `out`.
@@ -56,7 +56,7 @@ def demo(
         "model": model,
         "layers": vectors.n_layers,
         "corpus": {"name": stories.name, "stories": len(stories), "emotions": len(stories.emotions)},
-        "afresh": _afresh(subject, vectors, stories, skip) if _from_file(vectors) else None,
+        "afresh": None if recompute else _afresh(subject, vectors, stories, skip),
         "sample": _sample(subject, vectors, notes),
     }
     course = whole.sha256 == load_corpus().sha256
@@ -106,11 +106,6 @@ def _vectors(subject: Subject, stories: Corpus, recompute: bool, skip: int) -> E
         return load_or_compute(subject, stories, skip=skip)
     print("Reading all stories (the course's 576 with the default model: about 4 minutes on two cores)", flush=True)
     return extract(subject, stories, skip)
-
-
-def _from_file(vectors: EmotionVectors) -> bool:
-    """Whether vectors were read from a file, which holds half precision, and not computed just now."""
-    return bool((vectors.neutral == vectors.neutral.half().float()).all())
 
 
 def _afresh(subject: Subject, vectors: EmotionVectors, corpus: Corpus, skip: int) -> dict:

@@ -33,7 +33,7 @@ def main(arguments):
         os.execvp(prefix[0], [*prefix, sys.executable, __file__, "--inside", *arguments])
     core = min(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1048576"}  # as `binder/start` has them
     print(f"one core, one thread, 2 GB: {'limited by systemd-run' if inside else 'watched every 20 ms'}")
     print(f"{'solution':<28}{'seconds':>8}{'peak GB':>9}")
     fits = True

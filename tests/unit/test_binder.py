@@ -74,7 +74,8 @@ def test_post_build_installs_and_fetches_to_where_start_looks(commands, tmp_path
     assert fetched == "emovec fetch, cache /srv/repo/.cache/emovec"
     started = run_script("start", "env", REPO_DIR="/srv/repo")
     assert started.returncode == 0
-    assert {"OMP_NUM_THREADS=1", "EMOVEC_CACHE=/srv/repo/.cache/emovec"} <= set(started.stdout.splitlines())
+    wanted = {"OMP_NUM_THREADS=1", "MALLOC_MMAP_THRESHOLD_=1048576", "EMOVEC_CACHE=/srv/repo/.cache/emovec"}
+    assert wanted <= set(started.stdout.splitlines())
 
 
 @pytest.mark.parametrize("failing", ["pip", "emovec"])
