@@ -8,7 +8,7 @@ from emovec_lite.models import MODELS
 
 if TYPE_CHECKING:
     from emovec_lite.activations import Layer
-    from emovec_lite.geometry import Alignment
+    from emovec_lite.alignment import Alignment
     from emovec_lite.held_out import HeldOut
     from emovec_lite.stories import Corpus
     from emovec_lite.vectors import EmotionVectors
@@ -18,8 +18,8 @@ SCALES = ("valence", "arousal")
 
 def alignments(vectors: EmotionVectors, notes: list[str]) -> dict[str, tuple[Alignment, Alignment]]:
     """For each scale the blocks' alignment and the bare token embeddings'; empty where too few emotions are rated."""
+    from emovec_lite.alignment import align, rated_emotions
     from emovec_lite.errors import CorpusError
-    from emovec_lite.geometry import align, rated_emotions
 
     try:
         unrated = int((~rated_emotions(vectors.emotions)).sum())
@@ -48,7 +48,7 @@ def geometry(vectors: EmotionVectors, aligned: dict[str, tuple[Alignment, Alignm
 
 def _correlations(found: Alignment) -> dict:
     """The best component, the first by itself, and ridge; each p by the null of all that was looked at."""
-    from emovec_lite.geometry import permutation_p
+    from emovec_lite.nulls import permutation_p
 
     layer, component, r = found.best_pc
     first = abs(found.pc_r[:, 0])
@@ -64,7 +64,7 @@ def _correlations(found: Alignment) -> dict:
 
 
 def _ridge_at(layer: int, found: Alignment) -> dict:
-    from emovec_lite.geometry import permutation_p
+    from emovec_lite.nulls import permutation_p
 
     r = float(found.ridge_r[found.layers.index(layer)])
     return {"layer": layer, "r": r, "p": permutation_p(r, found.ridge_null)}

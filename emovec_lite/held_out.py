@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from emovec_lite.errors import CorpusError
-from emovec_lite.geometry import BOOTSTRAPS, CONFIDENCE, permutation_p
+from emovec_lite.nulls import permutation_p
+from emovec_lite.resampling import BOOTSTRAPS, CONFIDENCE
 from emovec_lite.stories import Corpus, word_count, words_of
 
 SHRINKAGE = 0.5  # of the stories' covariance towards a sphere; fixed on an earlier draft of the corpus

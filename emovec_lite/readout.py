@@ -19,7 +19,7 @@ from emovec_lite.activations import (
     tokenize,
 )
 from emovec_lite.errors import UnknownName
-from emovec_lite.geometry import PERMUTATIONS, max_corrected_null, permutation_p
+from emovec_lite.nulls import PERMUTATIONS, max_corrected_null, permutation_p
 from emovec_lite.stories import Corpus
 from emovec_lite.vectors import Direction, EmotionVectors
 

@@ -10,12 +10,10 @@ import codecs
 import hashlib
 import json
 import os
-import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations, cycle
 from pathlib import Path
 from typing import Any
 
@@ -208,46 +206,3 @@ def words_of(text: str) -> list[str]:
 def word_count(text: str) -> int:
     """Words as a reader counts them: runs of characters between spaces that hold a letter or a digit."""
     return sum(any(c.isalnum() for c in token) for token in text.split())
-
-
-# --- Corpora with the topics chosen otherwise ----------------------------------------------------------
-
-
-def confounded(corpus: Corpus, topics_per_emotion: int = 2, seed: int = 0) -> Corpus:
-    """The stories of each emotion that are on its own few topics, so that topics can stand in for emotions.
-
-    No two emotions get the same set of topics while there are sets left: the draw of arXiv 2606.26987 (three topics
-    for each emotion by itself) at its worst. Raises `CorpusError` for more topics than there are, and for an emotion
-    without stories on the topics drawn for it.
-    """
-    sets = list(combinations(corpus.topics, _enough_topics(corpus, topics_per_emotion)))
-    random.Random(seed).shuffle(sets)
-    return _on_topics(corpus, "confounded", dict(zip(corpus.emotions, cycle(sets), strict=False)))
-
-
-def balanced(corpus: Corpus, topics: int = 2, seed: int = 0) -> Corpus:
-    """The stories on a few topics that all emotions share: as many as `confounded` keeps, without the confound.
-
-    Raises `CorpusError` as `confounded` does.
-    """
-    drawn = random.Random(seed).sample(corpus.topics, _enough_topics(corpus, topics))
-    return _on_topics(corpus, "balanced", dict.fromkeys(corpus.emotions, drawn))
-
-
-def _enough_topics(corpus: Corpus, n: int) -> int:
-    if not 1 <= n <= len(corpus.topics):
-        raise CorpusError(f"{corpus.name}: cannot draw {n} topics from {len(corpus.topics)}. Ask for fewer.")
-    return n
-
-
-def _on_topics(corpus: Corpus, what: str, drawn: dict[str, Sequence[str]]) -> Corpus:
-    kept = tuple(s for s in corpus if s.topic in drawn[s.emotion])
-    cells = {(s.emotion, s.topic) for s in kept}
-    for emotion, topics in drawn.items():
-        for topic in topics:
-            if (emotion, topic) not in cells:
-                raise CorpusError(
-                    f"{corpus.name}: no story of {emotion!r} on the topic {topic!r}, which was drawn for it. "
-                    "Choosing topics needs a corpus with every emotion on every topic."
-                )
-    return Corpus(f"{corpus.name}, {what}", kept)

@@ -160,7 +160,7 @@ for place in (layer, "embed"):
 # clouds, and again with other draws?
 
 # %%
-from emovec_lite.geometry import cluster
+from emovec_lite.clusters import cluster
 
 stable, clouds, rows = [], [], []
 for k in (3, 10):
@@ -625,7 +625,8 @@ show(dots(list(looked_at), {"people's ratings": found}, null=nulls, null_label="
 
 # %%
 from emovec_lite import load_corpus
-from emovec_lite.geometry import best_pc_r, bootstrap, ridge_r
+from emovec_lite.alignment import best_pc_r, ridge_r
+from emovec_lite.resampling import bootstrap
 
 corpus = load_corpus()
 for name, statistic in (("best PC", best_pc_r), ("ridge", ridge_r)):

@@ -31,7 +31,7 @@ import numpy as np
 
 from emovec_lite import load_corpus, load_or_compute, ratings, show
 from emovec_lite.course import check, progress, quiz
-from emovec_lite.geometry import align
+from emovec_lite.alignment import align
 from emovec_lite.plots import curves, dots, layer_curve
 
 vectors = load_or_compute(subject)  # of the shown stories
@@ -405,7 +405,7 @@ for name, values in itself.items():
 
 # %%
 from emovec_lite.extraction import centred_means
-from emovec_lite.geometry import ridge_r
+from emovec_lite.alignment import ridge_r
 from emovec_lite.rules import leaks
 
 own, texts = vectors_of["own"], corpora["own"]

@@ -298,7 +298,7 @@ def diagonal_gap(matrix, order):
 diagonal_gap = check("6.4", diagonal_gap)
 
 # %%
-from emovec_lite.geometry import permutation_p
+from emovec_lite.nulls import permutation_p
 
 rng, own = np.random.default_rng(0), np.diag(matrix)
 gap = diagonal_gap(matrix, np.arange(len(names)))

@@ -10,23 +10,20 @@ import json
 import re
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emovec_lite.course.executing import execute, tidy
 from emovec_lite.course.exercise import exercises
 from emovec_lite.course.instructor import guide
 from emovec_lite.course.outline import CHAPTERS, Chapter, address, repository, select
+from emovec_lite.course.tables import MEASURED, badges, chapter_table, cost, measured, tier_table
 from emovec_lite.errors import EmovecError
-from emovec_lite.models import MODELS
-from emovec_lite.models.memory import memory_gb
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-MEASURED = "measured.json"  # seconds and memory of each solution, as last executed
 LARGEST = 1_000_000  # bytes of an executed solution
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*(?:\n|\Z)", re.M | re.S)
 CHECKED = re.compile(r"check\(\s*\"(\d+\.\d+)\"")
@@ -155,19 +152,6 @@ def colab(chapter: Chapter) -> dict:
     return {"colab": {"provenance": []}}
 
 
-def badges(root: Path, chapter: Chapter) -> str:
-    """Links that open a chapter in Colab and in Binder."""
-    web = address(root)
-    slug = web.removeprefix("https://github.com/")
-    path = f"chapters/{chapter.name}.ipynb"
-    return (
-        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/github/{slug}/blob/main/{path}) "
-        "[![Open in Binder](https://mybinder.org/badge_logo.svg)]"
-        f"(https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{path})"
-    )
-
-
 def to_bytes(notebook: NotebookNode) -> bytes:
     """A notebook as the bytes of its file, always the same for the same notebook."""
     import nbformat
@@ -181,7 +165,7 @@ def _made(root: Path, chapters: Sequence[Chapter]) -> Iterator[tuple[Path, bytes
         notebook = read_source(root, chapter)
         yield root / "chapters" / f"{chapter.name}.ipynb", to_bytes(as_chapter(notebook))
         yield root / "solutions" / f"{chapter.name}.ipynb", to_bytes(as_solution(notebook))
-    yield _with_parts(root / "README.md", chapters=_readme_table(root), tiers=_tier_table())
+    yield _with_parts(root / "README.md", chapters=chapter_table(root, CHAPTERS.values()), tiers=tier_table())
     yield _with_parts(root / "solutions" / "INSTRUCTOR.md", exercises=guide(root, list(CHAPTERS.values())))
 
 
@@ -200,7 +184,7 @@ def _fill(root: Path, chapter: Chapter, name: str, number: str | None) -> str:
         case "box":
             return BOX
         case "measured":
-            return _cost(root, chapter) or "not yet measured"
+            return cost(root, chapter) or "not yet measured"
         case "exercise" if number in exercises():
             task = exercises()[number]
             difficulty, importance = ("●" * n + "○" * (5 - n) for n in (task.difficulty, task.importance))
@@ -209,40 +193,6 @@ def _fill(root: Path, chapter: Chapter, name: str, number: str | None) -> str:
                 f"Difficulty {difficulty} · importance {importance} · {task.minutes} minutes"
             )
     raise EmovecError(f"Chapter {chapter.number}: unknown marker {{{{{name} {number or ''}}}}}.")
-
-
-def _readme_table(root: Path) -> str:
-    lines = ["| | chapter | minutes | runs in | |", "|---|---|---|---|---|"]
-    for chapter in CHAPTERS.values():
-        link = f"[{chapter.title}](chapters/{chapter.name}.ipynb)"
-        cost = _cost(root, chapter)
-        lines.append(f"| {chapter.number} | {link} | {chapter.minutes} | {cost} | {badges(root, chapter)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _tier_table() -> str:
-    names = ("`EMOVEC_MODEL`", "parameters", "layers", "download", "CPU", "GPU", "GPU, 4 bits", "licence")
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    for m in MODELS.values():
-        download = f"{m.download_gb:g} GB" + ("" if m.wheels else ", from the hub")
-        half = "float32" if m.parameters < 1e9 else "bfloat16"
-        memory = [memory_gb(m, "float32"), memory_gb(m, half, "cuda"), memory_gb(m, half, "cuda", 4)]
-        row = [f"`{m.name}`", m.size, str(m.layers), download, *(f"{gb:.1f} GB" for gb in memory), m.licence]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cost(root: Path, chapter: Chapter) -> str:
-    found = _measured(root).get(chapter.number)
-    return f"{found['seconds']} s, {found['gb']:.1f} GB" if found else ""
-
-
-def _measured(root: Path) -> dict[str, dict]:
-    path = root / "solutions" / MEASURED
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-# --- Executing ------------------------------------------------------------------------------------------------
 
 
 def _execute(root: Path, chapter: Chapter) -> None:
@@ -257,79 +207,10 @@ def _execute(root: Path, chapter: Chapter) -> None:
             f"{chapter.name}: {len(content) / 1e6:.1f} MB with outputs; {LARGEST / 1e6:.0f} MB at most."
         )
     (root / "solutions" / f"{chapter.name}.ipynb").write_bytes(content)
-    measured = {**_measured(root), chapter.number: {"seconds": round(seconds), "gb": round(gb, 2)}}
+    found = {**measured(root), chapter.number: {"seconds": round(seconds), "gb": round(gb, 2)}}
     path = root / "solutions" / MEASURED
-    path.write_text(json.dumps(dict(sorted(measured.items())), indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", encoding="utf-8")
     print(f"{chapter.name}: {seconds:.0f} s, {gb:.2f} GB", file=sys.stderr)
-
-
-def execute(notebook: NotebookNode, folder: Path) -> tuple[float, float]:
-    """Run a notebook in place in a real kernel inside `folder`; its seconds, and the kernel's peak memory in GB.
-
-    A cell that raises ends it with nbclient's `CellExecutionError`. The learner's progress is not touched.
-    """
-    import os
-
-    from nbclient import NotebookClient
-
-    client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    )
-    env = {**os.environ, "EMOVEC_PROGRESS": str(folder / "progress.json"), "TQDM_DISABLE": "1"}
-    started = time.perf_counter()
-    # The kernel is there once it is set up, and as a process of this machine it has a number.
-    with (
-        client.setup_kernel(env=env),
-        peak_memory(client.km.provisioner.pid) as peak,  # ty: ignore[missing-attribute, missing-union-attribute]
-    ):
-        for i, cell in enumerate(notebook.cells):
-            client.execute_cell(cell, i)
-    return time.perf_counter() - started, peak()
-
-
-@contextmanager
-def peak_memory(pid: int) -> Generator[Callable[[], float]]:
-    """Watch a process's resident memory; calling what this gives tells the most so far, in GB."""
-    import threading
-
-    import psutil
-
-    process, highest, ended = psutil.Process(pid), [0], threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.05):
-            try:
-                highest[0] = max(highest[0], process.memory_info().rss)
-            except psutil.NoSuchProcess:
-                return
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield lambda: highest[0] / 1e9
-    finally:
-        ended.set()
-        thread.join()
-
-
-def tidy(notebook: NotebookNode) -> None:
-    """Leave out of an executed notebook what changes at every run or shows on no static page."""
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        kept: list = []
-        for output in cell.get("outputs", []):
-            if output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None):
-                if "text/html" not in output["data"]:
-                    continue  # a progress bar
-            if output.output_type == "stream" and "Warning: " in output.text:
-                continue
-            if kept and output.output_type == kept[-1].output_type == "stream" and output.name == kept[-1].name:
-                kept[-1].text += output.text  # a slow cell's text arrives in pieces, each time other ones
-            else:
-                kept.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = kept
 
 
 def _with_outputs(made: bytes, path: Path) -> bytes:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from emovec_lite.course.build import peak_memory
+from emovec_lite.course.executing import peak_memory
 from emovec_lite.course.exercise import exercises
 from emovec_lite.course.outline import Chapter, repository, select
 

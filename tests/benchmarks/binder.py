@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from emovec_lite.course.build import execute
+from emovec_lite.course.executing import execute
 from emovec_lite.course.outline import repository, select
 
 LIMIT = 2 * 1024**3  # bytes

@@ -8,12 +8,14 @@ import argparse
 
 import numpy as np
 
+from emovec_lite.alignment import align
 from emovec_lite.controls import random_directions
 from emovec_lite.effects import odds_matrix
 from emovec_lite.extraction import shipped_path
-from emovec_lite.geometry import align, rsa, split_halves
+from emovec_lite.geometry import rsa
 from emovec_lite.held_out import carried_over, held_out
 from emovec_lite.models import MODELS, load_model
+from emovec_lite.resampling import split_halves
 from emovec_lite.stories import load_corpus
 from emovec_lite.vectors import EmotionVectors
 

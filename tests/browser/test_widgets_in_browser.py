@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from emovec_lite.models import fetch
-from emovec_lite.widgets import PAD_REACH, PAD_SIZE, PROMPT
+from emovec_lite.widgets.pad import PAD_REACH, PAD_SIZE
+from emovec_lite.widgets.writing import PROMPT
 
 pytestmark = pytest.mark.xdist_group("browser")  # one server, one page
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
@@ -30,7 +31,7 @@ CELLS = [
     f"""# What a hostile model would write.
 import ipywidgets
 hostile = {HOSTILE!r}
-shown = widgets.columns_html(hostile, {{hostile: hostile}}) + widgets.heat_html([hostile] * 2, [float("nan"), 1])
+shown = widgets.page.columns_html(hostile, {{hostile: hostile}}) + widgets.heat_html([hostile] * 2, [float("nan"), 1])
 ipywidgets.HTML(shown)""",
 ]
 
@@ -96,9 +97,9 @@ def panel(notebook):
 @pytest.fixture
 def lasting(notebook):
     """Texts that go on until they are stopped, however fast the machine."""
-    notebook.execute("widgets.TOKENS = 2000")
+    notebook.execute("widgets.writing.TOKENS = 2000")
     yield
-    notebook.execute("widgets.TOKENS = 60")
+    notebook.execute("widgets.writing.TOKENS = 60")
 
 
 def test_the_layer_slider_changes_the_picture(notebook, picture):
@@ -142,7 +143,7 @@ def test_the_panel_by_keyboard_to_the_end_of_its_texts(panel, picture):
 
 
 def test_the_panel_by_keyboard_with_another_seed_and_greedily(panel):
-    panel.notebook.execute("widgets.TOKENS = 6")
+    panel.notebook.execute("widgets.writing.TOKENS = 6")
     seen = set()
     for way, seed, said in ((0, "7", "sampled, seed 7"), (1, "7", "greedy"), (0, "0", "sampled, seed 0")):
         panel.tokens.select_option(index=way)
@@ -153,7 +154,7 @@ def test_the_panel_by_keyboard_with_another_seed_and_greedily(panel):
         expect(panel.status).to_have_text("Finished.")
         seen.add(panel.plain.inner_text())
     assert len(seen) == 3
-    panel.notebook.execute("widgets.TOKENS = 60")
+    panel.notebook.execute("widgets.writing.TOKENS = 60")
 
 
 def test_the_panel_by_keyboard_at_the_ends_of_its_sliders(panel, lasting):
@@ -329,7 +330,7 @@ def test_quiz_buttons_by_keyboard(notebook):
 
 def test_after_a_restart_of_the_kernel_the_page_is_whole_and_runs_again(notebook):
     panel, pad = Panel(notebook), Pad(notebook)
-    notebook.execute("widgets.TOKENS = 2000")
+    notebook.execute("widgets.writing.TOKENS = 2000")
     panel.prompt.fill("The bus broke down, and she")  # whatever the test before this one has left there
     panel.generate.click()
     panel.writes_after("and she", 1)  # in the middle of a text

@@ -9,7 +9,8 @@ import sys
 import nbformat
 import pytest
 
-from emovec_lite.course.build import as_chapter, execute, read_source, setup_cell
+from emovec_lite.course.build import as_chapter, read_source, setup_cell
+from emovec_lite.course.executing import execute
 from emovec_lite.course.exercise import exercises
 from emovec_lite.course.outline import CHAPTERS, address
 from tests.colab.conftest import CONSTRAINTS, IN_COLAB, ROOT, pins

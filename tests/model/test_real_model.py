@@ -9,12 +9,13 @@ import torch
 
 from emovec_lite import effects
 from emovec_lite.activations import mean_activations, prompt_activations, reading, token_activations
+from emovec_lite.alignment import align, ridge_r
 from emovec_lite.extraction import centred_means, load_or_compute, neutral_components, shipped_path
 from emovec_lite.generation import generate, perplexity
-from emovec_lite.geometry import align, bootstrap, ridge_r
 from emovec_lite.held_out import carried_over, held_out
 from emovec_lite.models import DEFAULT_MODEL, MODELS, cached, load_model
 from emovec_lite.readout import logit_lens
+from emovec_lite.resampling import bootstrap
 from emovec_lite.steering import steer
 from emovec_lite.stories import DATA, load_corpus, load_neutral
 from emovec_lite.vectors import EmotionVectors

@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from emovec_lite.course.build import LARGEST, as_chapter, as_solution, execute, read_source, stale
+from emovec_lite.course.build import LARGEST, as_chapter, as_solution, read_source, stale
+from emovec_lite.course.executing import execute
 from emovec_lite.course.exercise import exercises
 from emovec_lite.course.outline import CHAPTERS, repository
 from tests.colab.conftest import IN_COLAB

@@ -31,14 +31,19 @@ def test_the_measure_itself():
 
 
 def test_figures_bring_their_own_white_ground_and_dark_marks():
-    for key, colour in plots.STYLE.items():
+    for key, colour in plots.figure.STYLE.items():
         if "facecolor" in key:
             assert colour == "white", key  # so that a dark page does not show through
         elif "color" in key:
             assert contrast(colour, "white") >= TEXT, key
-    for colour in (plots.BLUE, plots.ORANGE, plots.GREY, *(colour for _, colour in plots.MARKS)):
+    for colour in (
+        plots.figure.BLUE,
+        plots.figure.ORANGE,
+        plots.figure.GREY,
+        *(colour for _, colour in plots.figure.MARKS),
+    ):
         assert contrast(colour, "white") >= GRAPHIC, colour
-    assert len({marker for marker, _ in plots.MARKS}) == len(plots.MARKS)  # told apart by shape
+    assert len({marker for marker, _ in plots.figure.MARKS}) == len(plots.figure.MARKS)  # told apart by shape
 
 
 def test_numbers_in_the_odds_map_are_legible_on_every_shade():
@@ -65,7 +70,7 @@ def test_the_heat_map_is_legible_on_every_shade_and_without_colour():
 
 
 def test_the_pads_colours_stand_out_from_its_white_ground():
-    script = (ROOT / "emovec_lite" / "pad.js").read_text(encoding="utf-8")
+    script = (ROOT / "emovec_lite" / "widgets" / "pad.js").read_text(encoding="utf-8")
     assert "background:white" in script
     for fill in re.findall(r'fill: "(#\w+)"', script) + re.findall(r'stroke: "(#\w+)"', script):
         assert contrast(fill, "white") >= GRAPHIC, fill

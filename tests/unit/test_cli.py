@@ -14,8 +14,8 @@ import pytest
 from emovec_lite import cli, environment, stories
 from emovec_lite import extraction as v
 from emovec_lite import models as m
+from emovec_lite.alignment import align
 from emovec_lite.errors import EmovecError
-from emovec_lite.geometry import align
 from emovec_lite.held_out import carried_over
 from emovec_lite.norms import glasgow
 

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from emovec_lite import cli
-from emovec_lite.course import build, outline, overview, progress, quizzes, records, run
+from emovec_lite.course import build, executing, outline, overview, progress, quizzes, records, run
 from emovec_lite.course.exercise import exercises
 from emovec_lite.errors import EmovecError, UnknownName
 from emovec_lite.models import DEFAULT_MODEL
@@ -168,7 +168,7 @@ def test_tidy_leaves_out_what_changes_at_every_run():
         new.new_output("stream", name="stderr", text="x.py: UserWarning: y"), new.new_output("display_data", widget),
     ])  # fmt: skip
     notebook = new.new_notebook(cells=[cell], metadata={"widgets": {"state": {}}})
-    build.tidy(notebook)
+    executing.tidy(notebook)
     assert [o.get("text") or dict(o.data) for o in cell.outputs] == ["ab", {"text/html": "a quiz"}]
     assert "widgets" not in notebook.metadata and "execution" not in cell.metadata
 

@@ -8,9 +8,11 @@ import numpy as np
 import pandas
 import pytest
 
-from emovec_lite import geometry, plots
+from emovec_lite import plots
+from emovec_lite.alignment import align
 from emovec_lite.errors import CacheError, CorpusError
-from tests.unit.test_geometry import EMOTIONS, make, planted
+from emovec_lite.geometry import cosines
+from tests.unit.planted import EMOTIONS, make, planted
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def vectors():
 
 @pytest.fixture(scope="module")
 def figures(vectors):
-    blocks, embed = (geometry.align(vectors, "valence", layers, 200) for layers in (None, ["embed"]))
+    blocks, embed = (align(vectors, "valence", layers, 200) for layers in (None, ["embed"]))
     return {
         "map": plots.cosine_map(vectors, 2),
         "circumplex": plots.circumplex(vectors, 2),
@@ -30,13 +32,13 @@ def figures(vectors):
 
 def test_every_figure_has_alt_text_with_its_numbers(figures, vectors):
     texts = {name: plots.alt_text(figure) for name, figure in figures.items()}
-    similarity = geometry.cosines(vectors.at(2).numpy())
+    similarity = cosines(vectors.at(2).numpy())
     lowest = np.unravel_index(similarity.argmin(), similarity.shape)
     assert f"({similarity.min():.2f})" in texts["map"]
     assert all(EMOTIONS[i] in texts["map"] for i in lowest)
     r = float(re.search(r"correlates ([\d.]+) with human valence", texts["circumplex"])[1])
-    assert r == pytest.approx(geometry.align(vectors, "valence", [2], 10).ridge_r[0], abs=0.006)
-    best = geometry.align(vectors, "valence", permutations=10).best_ridge
+    assert r == pytest.approx(align(vectors, "valence", [2], 10).ridge_r[0], abs=0.006)
+    best = align(vectors, "valence", permutations=10).best_ridge
     assert f"best {best[1]:.2f} at layer {best[0]}" in texts["curve"]
 
 
@@ -119,7 +121,7 @@ def test_dots_put_each_value_beside_its_null_and_say_both():
     assert [t.get_text() for t in axes.get_yticklabels()] == ["calm", "sad"]
     own = next(line for line in axes.lines if line.get_label() == "own")
     assert list(own.get_xdata()) == [1.5, -0.25] and list(own.get_ydata()) == [1, 0]  # the first name on top
-    grey = [line for line in axes.lines if line.get_color() == plots.GREY and len(line.get_xdata()) == 2]
+    grey = [line for line in axes.lines if line.get_color() == plots.figure.GREY and len(line.get_xdata()) == 2]
     places = {(*line.get_xdata(), *line.get_ydata()) for line in grey}
     assert places >= {(0.1, 0.3, 1, 1), (-0.5, 0.9, 0, 0)}
 
@@ -144,13 +146,6 @@ def test_the_mask_map_counts_what_is_skipped_kept_and_padding():
     for collection in figure.axes[0].collections:
         widths[collection.get_hatch()] += len(collection.get_paths())
     assert widths == {"///": 2 + 2 + 1, None: 3 + 2 + 0, "...": 0 + 1 + 4}
-
-
-def test_the_layer_map_says_its_extremes():
-    values = np.array([[1.0, 0.5], [0.25, 1.0]])
-    figure = plots.layer_map(values, [0, 9], [0, 9], label="RSA", title="Title")
-    assert "Lowest 0.25, at 9 and 0; highest 1.00; first with last 0.50" in plots.alt_text(figure)
-    assert figure.axes[0].images[0].get_clim() == (0, 1)
 
 
 def test_an_image_in_html_carries_its_alt_text():
@@ -243,12 +238,11 @@ def odd_figures():
     yield plots.dots(ODD, {name: [i + 1.0 for i in n] for name in ODD[:5]}, null=[[1.0, 9.0]] * len(ODD), **label)
     yield plots.curves(ODD, {name: [i + 1.0 for i in n] for name in ODD[:5]}, ylabel="$y$", **label)
     yield plots.odds_map(matrix, ODD, ODD, title="$x$")
-    yield plots.layer_map(matrix, ODD, ODD, label="$x$", title="$x$")
     yield plots.dose_panels(doses, "lexicon", ylabel="$y$", title="$x$")
     yield plots.compass_plot(ODD, matrix[0], matrix[1], title="$x$")
 
 
-@pytest.mark.parametrize("i", range(8))
+@pytest.mark.parametrize("i", range(7))
 def test_odd_names_are_written_as_they_are_and_no_figure_bursts(i):
     import base64
     import io
@@ -271,7 +265,7 @@ def test_names_are_cut_only_where_they_leave_no_room():
     shown = {label.get_text() for label in figure.axes[0].get_yticklabels()}
     kept = {name for name in ODD if len(name) < 400 and "\n" not in name}
     assert shown == kept | {"two lines", "x" * 39 + "…"}
-    assert all(len(name) < plots.LONGEST for name in EMOTIONS)
+    assert all(len(name) < plots.figure.LONGEST for name in EMOTIONS)
 
 
 @pytest.mark.parametrize("axis", ["x", "y"])

@@ -178,35 +178,3 @@ def test_an_empty_a_one_emotion_and_an_unknown_corpus(tmp_path):
         load_corpus("shwon")
     with pytest.raises(CorpusError, match=r"No corpus file at .*none\.jsonl"):
         load_corpus(tmp_path / "none.jsonl")
-
-
-@pytest.fixture(scope="module")
-def course():
-    return load_corpus()
-
-
-# --- Topics chosen otherwise ---------------------------------------------------------------------------
-
-
-def test_in_the_confounded_stories_each_emotion_has_its_own_two_topics(course):
-    chosen = s.confounded(course)
-    assert len(chosen) == 96 and chosen.emotions == course.emotions
-    drawn = {e: frozenset(x.topic for x in chosen.select(e)) for e in chosen.emotions}
-    assert {len(topics) for topics in drawn.values()} == {2}
-    assert len(set(drawn.values())) == 48  # a topic pair gives its emotion away
-    assert {*chosen} <= {*course} and set(chosen.topics) == set(course.topics)
-    assert s.confounded(course).sha256 == chosen.sha256 != s.confounded(course, seed=1).sha256
-
-
-def test_the_balanced_stories_are_as_many_on_the_same_topics(course):
-    chosen = s.balanced(course)
-    assert len(chosen) == len(s.confounded(course)) and len(chosen.topics) == 2
-    assert all({x.topic for x in chosen.select(e)} == set(chosen.topics) for e in course.emotions)
-    assert {*chosen} <= {*course}
-    assert s.balanced(course, 12).sha256 == Corpus("", tuple(course)).sha256
-    for choose in (s.confounded, s.balanced):
-        with pytest.raises(CorpusError, match="cannot draw 13 topics from 12"):
-            choose(course, 13)
-        holes = Corpus("holes", tuple(x for x in course if x.emotion != "sad" or x.topic == "rain"))
-        with pytest.raises(CorpusError, match="no story of 'sad' on the topic"):
-            choose(holes)

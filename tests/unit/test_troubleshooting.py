@@ -12,7 +12,7 @@ from emovec_lite import cli, environment, models, widgets
 from emovec_lite.activations import mean_activations
 from emovec_lite.course import outline
 from emovec_lite.extraction import load_or_compute
-from tests.unit.test_geometry import make, planted
+from tests.unit.planted import make, planted
 
 README = outline.repository() / "README.md"
 

@@ -22,7 +22,7 @@ from emovec_lite.generation import generate, perplexity
 from emovec_lite.norms import ratings
 from emovec_lite.readout import token_projections
 from emovec_lite.steering import plane_direction, steer
-from tests.unit.test_geometry import EMOTIONS, make, planted
+from tests.unit.planted import EMOTIONS, make, planted
 from tests.unit.test_plots import ODD
 
 PROMPT = "w1 w2 w3"
@@ -37,7 +37,7 @@ def vectors():
 
 @pytest.fixture(autouse=True)
 def short_texts(monkeypatch):
-    monkeypatch.setattr(widgets, "TOKENS", 16)
+    monkeypatch.setattr(widgets.writing, "TOKENS", 16)
 
 
 def until(true, seconds=30):
@@ -86,8 +86,8 @@ def test_side_by_side_is_the_steered_and_the_plain_continuation(tiny, vectors, a
 
 
 def test_one_side_may_end_before_the_other(tiny, vectors, monkeypatch):
-    monkeypatch.setattr(widgets, "stream", lambda *args, **how: iter("abc"))
-    monkeypatch.setattr(widgets, "continued", lambda *args, **how: iter(["long"]))
+    monkeypatch.setattr(widgets.writing, "stream", lambda *args, **how: iter("abc"))
+    monkeypatch.setattr(widgets.writing, "continued", lambda *args, **how: iter(["long"]))
     assert list(widgets.side_by_side(tiny(), PROMPT, vectors.direction("happy", 2), 1.0)) == [
         ("long", ""), ("long", "a"), ("long", "ab"), ("long", "abc"),
     ]  # fmt: skip
@@ -114,25 +114,25 @@ def test_between_two_pieces_the_model_is_free_and_unsteered(tiny, vectors):
 def test_a_direction_of_length_nothing_does_nothing(tiny, vectors):
     subject = tiny()
     centre = plane_direction(vectors, 2, 0.0, 0.0)
-    *_, last = widgets.continued(subject, PROMPT, centre, widgets.PAD_STRENGTH, 8)
+    *_, last = widgets.continued(subject, PROMPT, centre, widgets.pad.PAD_STRENGTH, 8)
     assert last == generate(subject, PROMPT, 8, **SAMPLED) != generate(subject, PROMPT, 8)
-    *_, last = widgets.continued(subject, PROMPT, centre, widgets.PAD_STRENGTH, 8, temperature=0)
+    *_, last = widgets.continued(subject, PROMPT, centre, widgets.pad.PAD_STRENGTH, 8, temperature=0)
     assert last == generate(subject, PROMPT, 8)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "\t \n"])
 def test_a_prompt_of_nothing_is_asked_for(tiny, text):
     with pytest.raises(EmovecError, match="write a few words"):
-        widgets.last_tokens(tiny(), text)
+        widgets.writing.last_tokens(tiny(), text)
 
 
 def test_of_a_long_prompt_the_end_is_used_and_said_so(tiny):
     words = [f"w{i % 60}" for i in range(2000)]
-    used, note = widgets.last_tokens(tiny(), " ".join(words))
+    used, note = widgets.writing.last_tokens(tiny(), " ".join(words))
     assert used == " ".join(words[-256:]) and note == "Only the last 256 of 2000 tokens are used."
-    assert widgets.last_tokens(tiny(), " ".join(words[:256])) == (" ".join(words[:256]), "")
-    assert widgets.last_tokens(tiny(), "w1") == ("w1", "")
-    assert widgets.last_tokens(tiny(), "w1 🐕 <b>\nw2") == ("w1 🐕 <b>\nw2", "")
+    assert widgets.writing.last_tokens(tiny(), " ".join(words[:256])) == (" ".join(words[:256]), "")
+    assert widgets.writing.last_tokens(tiny(), "w1") == ("w1", "")
+    assert widgets.writing.last_tokens(tiny(), "w1 🐕 <b>\nw2") == ("w1 🐕 <b>\nw2", "")
 
 
 class Elements(HTMLParser):
@@ -154,12 +154,12 @@ class Elements(HTMLParser):
 @pytest.mark.parametrize(
     "source",
     [
-        widgets.columns_html(HOSTILE, {HOSTILE: HOSTILE}),
-        widgets.status_html(HOSTILE),
-        widgets.perplexity_html({HOSTILE: 3.0}),
-        widgets.repetition_html({HOSTILE: HOSTILE}),
+        widgets.page.columns_html(HOSTILE, {HOSTILE: HOSTILE}),
+        widgets.page.status_html(HOSTILE),
+        widgets.page.perplexity_html({HOSTILE: 3.0}),
+        widgets.page.repetition_html({HOSTILE: HOSTILE}),
         widgets.heat_html([HOSTILE, HOSTILE], np.array([np.nan, 3.0])),
-        widgets.status_html(widgets.sentence(ValueError(HOSTILE))),
+        widgets.page.status_html(widgets.page.sentence(ValueError(HOSTILE))),
     ],
     ids=["columns", "status", "perplexity", "repetition", "heat map", "error"],
 )
@@ -171,33 +171,33 @@ def test_what_a_model_writes_is_shown_and_not_run(source):
 
 
 def test_columns_keep_line_breaks_and_the_end_of_a_long_prompt():
-    source = widgets.columns_html("x" * 500 + "the end", {"a": "one\n  two 🐕"})
+    source = widgets.page.columns_html("x" * 500 + "the end", {"a": "one\n  two 🐕"})
     assert "one\n  two 🐕" in source and "white-space:pre-wrap" in source
     assert "… xxx" in source and "xthe end" in source and source.count("x") < 300
-    assert Elements(widgets.columns_html("p", {"a": "", "b": ""})).tags.count("section") == 2
+    assert Elements(widgets.page.columns_html("p", {"a": "", "b": ""})).tags.count("section") == 2
 
 
 def test_perplexities_are_bars_on_a_logarithmic_scale():
-    source = widgets.perplexity_html({"steered": 100.0, "unsteered": 1.0, "empty": float("nan")})
+    source = widgets.page.perplexity_html({"steered": 100.0, "unsteered": 1.0, "empty": float("nan")})
     assert re.findall(r'value="([\d.]+)"', source) == ["2.000", "0.000"] and source.count("<meter") == 2
     assert "100.0" in source and "nothing was written" in source
-    assert "12,345.6" in widgets.perplexity_html({"x": 12345.6})
+    assert "12,345.6" in widgets.page.perplexity_html({"x": 12345.6})
 
 
 def test_repetitions_are_bars_from_nothing_to_one():
     texts = {"steered": "on and on " * 3, "unsteered": "one two three four five", "short": "on and on", "empty": ""}
-    source = widgets.repetition_html(texts)
+    source = widgets.page.repetition_html(texts)
     assert re.findall(r'max="1" value="([\d.]+)"', source) == ["0.500", "0.000"] and source.count("<meter") == 2
     assert re.findall(r"</meter> ([\d.]+)<", source) == ["0.50", "0.00"]  # 3 of 6 runs, none of 2
     assert 'aria-label="repetition, steered, from 0 to 1"' in source and source.count("fewer than four words") == 2
 
 
 def test_errors_are_one_sentence():
-    assert widgets.sentence(EmovecError("No such layer.")) == "No such layer."
-    assert "KeyError: 'x'" in widgets.sentence(KeyError("x"))
-    long = widgets.sentence(RuntimeError("shape\n  File secret.py"))
+    assert widgets.page.sentence(EmovecError("No such layer.")) == "No such layer."
+    assert "KeyError: 'x'" in widgets.page.sentence(KeyError("x"))
+    long = widgets.page.sentence(RuntimeError("shape\n  File secret.py"))
     assert "RuntimeError: shape)" in long and "secret" not in long
-    assert "no message" in widgets.sentence(ValueError())
+    assert "no message" in widgets.page.sentence(ValueError())
 
 
 # --- The heat map ------------------------------------------------------------------------------------------
@@ -251,8 +251,8 @@ def test_letters_of_several_tokens_are_whole(bytewise, vectors, monkeypatch, tex
 
 def test_a_prompt_is_not_cut_inside_a_letter(bytewise):
     for n in (1, 2, 3, 4):
-        assert widgets.last_tokens(bytewise, "ab🐕", n)[0] == "🐕"
-    assert widgets.last_tokens(bytewise, "ab🐕", 5)[0] == "b🐕"
+        assert widgets.writing.last_tokens(bytewise, "ab🐕", n)[0] == "🐕"
+    assert widgets.writing.last_tokens(bytewise, "ab🐕", 5)[0] == "b🐕"
 
 
 def luminance(rgb):
@@ -276,7 +276,7 @@ def test_signs_and_sizes_are_told_without_colour():
     assert re.findall(r'title="([^"]*)"', source) == ["first token: not counted", "+20.0 %", "-10.0 %", "+0.5 %"]
     assert "“b” (+20.0 %)" in source and "“c” (-10.0 %)" in source and "<small" in source
     many = widgets.heat_html(["x"] * 50, np.array([np.nan, *range(49)], dtype=float))
-    assert many.count("<small") == widgets.NUMBERED and "> +48<" in many and "> +10<" not in many
+    assert many.count("<small") == widgets.heat_map.NUMBERED and "> +48<" in many and "> +10<" not in many
 
 
 @pytest.mark.parametrize("values", [[np.nan], [], [np.nan, 0.0, 0.0], [0.0]])
@@ -328,14 +328,14 @@ def test_the_panel_shows_both_texts_and_their_perplexities(tiny, vectors):
     panel.area.observe(lambda change: drawn.append(change["new"]), "value")
     panel.generate.click()
     shown = panel.finish()
-    *_, texts = widgets.side_by_side(subject, PROMPT, vectors.direction("afraid", 2), 0.6, widgets.TOKENS)
+    *_, texts = widgets.side_by_side(subject, PROMPT, vectors.direction("afraid", 2), 0.6, widgets.writing.TOKENS)
     headings = ("steered: afraid, strength +0.60, layer 2; sampled, seed 0", "unsteered; sampled, seed 0")
     columns = dict(zip(headings, texts, strict=True))
     sides = ("steered", "unsteered")
     found = dict(zip(sides, perplexity(subject, texts, [PROMPT] * 2), strict=True))
-    assert shown.startswith(widgets.columns_html(PROMPT, columns)) and "Finished." in shown
-    repeated = widgets.repetition_html(dict(zip(sides, texts, strict=True)))
-    assert shown.endswith(widgets.perplexity_html(found) + repeated)
+    assert shown.startswith(widgets.page.columns_html(PROMPT, columns)) and "Finished." in shown
+    repeated = widgets.page.repetition_html(dict(zip(sides, texts, strict=True)))
+    assert shown.endswith(widgets.page.perplexity_html(found) + repeated)
     assert len(drawn) > 20 and drawn[0].count("</i></div>") == 2  # it streams, from nothing on
     assert panel.stop.disabled and not hooks(subject)
 
@@ -350,16 +350,16 @@ def test_the_panel_samples_by_its_seed_and_is_greedy_on_request(tiny, vectors):
         panel.generate.click()
         assert panel.finish() == shown and shown.count(f"; {said}</b>") == 2
         how = {"temperature": [TEMPERATURE, 0][tokens], "seed": seed}
-        *_, (steered, plain) = widgets.side_by_side(tiny(), PROMPT, direction, 0.25, widgets.TOKENS, **how)
+        *_, (steered, plain) = widgets.side_by_side(tiny(), PROMPT, direction, 0.25, widgets.writing.TOKENS, **how)
         assert re.findall(r"</i>(.*?)</div>", shown, re.S) == [steered, plain]
         seen.append(plain)
-    assert len(set(seen)) == 3 and seen[2] == generate(tiny(), PROMPT, widgets.TOKENS)
+    assert len(set(seen)) == 3 and seen[2] == generate(tiny(), PROMPT, widgets.writing.TOKENS)
 
 
 def test_the_panel_adds_two_emotions_to_one_direction_of_length_one(tiny, vectors, monkeypatch):
     seen = []
     real = widgets.side_by_side
-    monkeypatch.setattr(widgets, "side_by_side", lambda *a, **k: seen.append(a) or real(*a, **k))
+    monkeypatch.setattr(widgets.writing, "side_by_side", lambda *a, **k: seen.append(a) or real(*a, **k))
     panel = Panel(tiny(), vectors, 2, PROMPT)
     panel.emotion.value, panel.second.value, panel.layer.value, panel.strength.value = "happy", "calm", 1, -0.6
     panel.generate.click()
@@ -381,7 +381,7 @@ def endless(monkeypatch):
             assert gate.acquire(timeout=30)
             yield "s" * i, "p" * i
 
-    monkeypatch.setattr(widgets, "side_by_side", side_by_side)
+    monkeypatch.setattr(widgets.writing, "side_by_side", side_by_side)
     return gate
 
 
@@ -452,8 +452,8 @@ def test_the_panel_at_the_extremes(tiny, vectors, prompt, strength):
 
 
 def test_a_long_prompt_is_cut_and_said_so(tiny, vectors, monkeypatch):
-    monkeypatch.setattr(widgets, "WINDOW", 256)
-    monkeypatch.setattr(unwrap(widgets.last_tokens), "__defaults__", (40,))  # the tiny model has 128 places
+    monkeypatch.setattr(widgets.writing, "WINDOW", 256)
+    monkeypatch.setattr(unwrap(widgets.writing.last_tokens), "__defaults__", (40,))  # the tiny model has 128 places
     panel = Panel(tiny(), vectors, 2, " ".join(["w1"] * 2000))
     panel.generate.click()
     assert "Only the last 40 of 2000 tokens are used." in panel.finish()
@@ -467,7 +467,7 @@ def test_an_error_in_the_worker_is_a_sentence(tiny, vectors, monkeypatch, where,
 
     panel = Panel(tiny(), vectors, 2, PROMPT)
     with monkeypatch.context() as patch:
-        patch.setattr(widgets, where, fail)
+        patch.setattr(widgets.panel if where == "perplexity" else widgets.writing, where, fail)
         panel.generate.click()
         shown = unescape(panel.finish())
     assert str(error).splitlines()[0] in shown and "File x" not in shown and "Traceback" not in shown
@@ -498,9 +498,9 @@ def test_a_point_of_the_pad_is_where_the_text_comes_from(tiny, vectors):
     assert "Drag the handle" in area.value
     pad.point = [0.6, -0.8]
     until(lambda: "Finished." in area.value)
-    *_, text = widgets.continued(tiny(), PROMPT, plane_direction(vectors, 2, 0.6, -0.8), 0.3, widgets.TOKENS)
+    *_, text = widgets.continued(tiny(), PROMPT, plane_direction(vectors, 2, 0.6, -0.8), 0.3, widgets.writing.TOKENS)
     heading = "valence +0.60, arousal -0.80: strength 0.30 at layer 2; sampled, seed 0"
-    assert area.value.startswith(widgets.columns_html(PROMPT, {heading: text}))
+    assert area.value.startswith(widgets.page.columns_html(PROMPT, {heading: text}))
     assert not hooks(tiny())
 
 
@@ -510,7 +510,7 @@ def test_the_pad_samples_by_its_seed_and_is_greedy_on_request(tiny, vectors, how
     pad.point = [0.6, -0.8]
     until(lambda: "Finished." in area.value)
     direction = plane_direction(vectors, 2, 0.6, -0.8)
-    *_, text = widgets.continued(tiny(), PROMPT, direction, 0.3, widgets.TOKENS, **how)
+    *_, text = widgets.continued(tiny(), PROMPT, direction, 0.3, widgets.writing.TOKENS, **how)
     assert f"; {said}</b>" in area.value and re.findall(r"</i>(.*?)</div>", area.value, re.S) == [text]
 
 
@@ -522,7 +522,7 @@ def test_a_new_point_stops_the_text_and_starts_anew(tiny, vectors, monkeypatch):
             assert gate.acquire(timeout=30)
             yield f"{direction.name} piece {i} "
 
-    monkeypatch.setattr(widgets, "continued", continued)
+    monkeypatch.setattr(widgets.writing, "continued", continued)
     before = threading.active_count()
     pad, area = widgets.circumplex_pad(tiny(), vectors, 2, PROMPT).children
     pad.point = [0.5, 0.0]
@@ -540,7 +540,7 @@ def test_a_new_point_stops_the_text_and_starts_anew(tiny, vectors, monkeypatch):
     gate.release(50)
     until(lambda: "valence +0.00, arousal +0.00 piece" in area.value)
     pad.point = [0.1, 0.0]
-    monkeypatch.setattr(widgets, "continued", lambda *a, **how: iter(["end"]))
+    monkeypatch.setattr(widgets.writing, "continued", lambda *a, **how: iter(["end"]))
     gate.release(100_000)
     until(lambda: threading.active_count() == before)
 
@@ -554,7 +554,7 @@ def test_a_new_text_waits_until_the_old_one_has_stopped(tiny, vectors, monkeypat
         log.append(f"ends: {direction.name}")
         yield direction.name
 
-    monkeypatch.setattr(widgets, "continued", continued)
+    monkeypatch.setattr(widgets.writing, "continued", continued)
     pad, area = widgets.circumplex_pad(tiny(), vectors, 2, PROMPT).children
     pad.point = [1.0, 0.0]
     until(lambda: log)
@@ -639,7 +639,7 @@ def test_in_colab_an_interrupt_inside_the_model_is_no_traceback(tiny, vectors, c
         raise KeyboardInterrupt
 
     page, panel = colab(), Panel(tiny(), vectors, 2, PROMPT)
-    monkeypatch.setattr(widgets, where, interrupted)
+    monkeypatch.setattr(widgets.panel if where == "perplexity" else widgets.writing, where, interrupted)
     panel.generate.click()
     said = "Both texts are being read" if where == "perplexity" else "Stopped."
     assert said in page.frames[-1] and not panel.generate.disabled and not hooks(tiny())
@@ -695,7 +695,7 @@ def odd_vectors(names=ODD):
 
 @pytest.mark.parametrize("name", ODD)
 def test_the_panel_takes_an_emotion_of_any_name_and_of_none_of_the_courses(tiny, monkeypatch, name):
-    monkeypatch.setattr(widgets, "TOKENS", 2)
+    monkeypatch.setattr(widgets.writing, "TOKENS", 2)
     panel = Panel(tiny(), odd_vectors(), 2, PROMPT)
     assert panel.emotion.value == ODD[0] and panel.second.label == "(none)"
     panel.emotion.value = name
@@ -711,7 +711,7 @@ def test_the_panel_takes_an_emotion_of_any_name_and_of_none_of_the_courses(tiny,
 
 
 def test_no_second_emotion_can_be_chosen_again(tiny, monkeypatch):
-    monkeypatch.setattr(widgets, "TOKENS", 2)
+    monkeypatch.setattr(widgets.writing, "TOKENS", 2)
     panel = Panel(tiny(), odd_vectors(), 2, PROMPT)
     for label in ("none", "(none)"):
         panel.second.label = label
@@ -745,7 +745,7 @@ def test_the_pad_shows_the_rated_emotions_among_others(tiny):
 
 @pytest.mark.parametrize("number", [np.int64, torch.tensor])
 def test_layers_may_be_numpy_or_torch_numbers(tiny, vectors, monkeypatch, number):
-    monkeypatch.setattr(widgets, "TOKENS", 2)
+    monkeypatch.setattr(widgets.writing, "TOKENS", 2)
     for made, plain in (
         [widgets.layer_explorer(vectors, layer) for layer in (number(2), 2)],
         [widgets.token_heat_map(tiny(), vectors, PROMPT, "happy", layer) for layer in (number(2), 2)],
