@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from emovec_lite.errors import CorpusError
+from emovec_lite.extraction import centred_means
 from emovec_lite.held_out import carried_over, held_out, leak_report, topic_interval, word_count_hits
 from emovec_lite.stories import Corpus, Story
 
@@ -109,6 +111,35 @@ def test_the_new_stories_labels_are_not_learnt_from():
     wrong = Corpus("wrong", tuple(replace(s, emotion=EMOTIONS[(EMOTIONS.index(s.emotion) + 1) % 8]) for s in second))
     assert carried_over(a, first, b, second, shuffles=0).accuracy > 0.9
     assert carried_over(a, first, b, wrong, shuffles=0).accuracy < 0.1
+
+
+def test_labels_are_shuffled_within_topics_when_they_carry_over_too():
+    """Half of the emotions on half of the topics each: what a topic is like tells the half, and no shuffle hides it."""
+    rows = [s for s in crossed() if (s.emotion < "e4") == (int(s.topic[1]) % 2 == 0)]
+    corpus = Corpus("halved", tuple(rows))
+    values = 5 * np.array([[s.emotion < "e4", s.emotion >= "e4"] for s in corpus]) @ np.ones((2, 40))
+    values = values + np.random.default_rng(0).normal(size=(len(corpus), 40))
+    values[:, :20] *= np.array([1 if s.emotion < "e4" else -1 for s in corpus])[:, None]
+    result = carried_over(values, corpus, values, corpus, shuffles=200)
+    assert abs(result.shuffled.mean() - 1 / 4) < 0.04  # by topic one of four is left; shuffled over all, one of eight
+
+
+def test_the_centre_is_the_mean_over_emotions_however_many_stories_each_has(monkeypatch):
+    monkeypatch.setattr("emovec_lite.held_out.SHRINKAGE", 1.0)  # a sphere: nothing is whitened
+    corpus = Corpus("crowded", tuple(s for s in crossed() for _ in range(12 if s.emotion == "e0" else 1)))
+    values = activations(corpus, emotion=0.6)
+    wanted = np.zeros(len(corpus), dtype=bool)
+    for topic in TOPICS:
+        test = np.array([s.topic == topic for s in corpus])
+        labels = [s.emotion for s in corpus if s.topic != topic]
+        means, _ = centred_means(torch.tensor(values[~test]), labels)
+        new = torch.tensor(values[test] - values[~test].mean(axis=0)).float()
+        guesses = torch.nn.functional.normalize(means.float(), dim=1) @ new.T
+        truth = [s.emotion for s in corpus if s.topic == topic]
+        wanted[test] = [EMOTIONS[i] == name for i, name in zip(guesses.argmax(dim=0), truth, strict=True)]
+    right = held_out(values, corpus, shuffles=0).right
+    assert 0.2 < wanted.mean() < 0.95
+    np.testing.assert_array_equal(right, wanted)
 
 
 def test_an_emotion_that_the_first_corpus_has_not_is_refused():
