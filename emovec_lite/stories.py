@@ -10,10 +10,12 @@ import codecs
 import hashlib
 import json
 import os
+import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +208,22 @@ def words_of(text: str) -> list[str]:
 def word_count(text: str) -> int:
     """Words as a reader counts them: runs of characters between spaces that hold a letter or a digit."""
     return sum(any(c.isalnum() for c in token) for token in text.split())
+
+
+def balanced(corpus: Corpus, topics: int = 2, seed: int = 0) -> Corpus:
+    """The stories on a few topics, drawn at random, that all emotions share.
+
+    Raises `CorpusError` for more topics than there are, and for an emotion without stories on one that was drawn.
+    """
+    if not 1 <= topics <= len(corpus.topics):
+        raise CorpusError(f"{corpus.name}: cannot draw {topics} topics from {len(corpus.topics)}. Ask for fewer.")
+    drawn = random.Random(seed).sample(corpus.topics, topics)
+    kept = tuple(story for story in corpus if story.topic in drawn)
+    cells = {(story.emotion, story.topic) for story in kept}
+    for emotion, topic in product(corpus.emotions, drawn):
+        if (emotion, topic) not in cells:
+            raise CorpusError(
+                f"{corpus.name}: no story of {emotion!r} on the topic {topic!r}, which was drawn. Choosing topics "
+                "needs a corpus with every emotion on every topic."
+            )
+    return Corpus(f"{corpus.name}, balanced", kept)

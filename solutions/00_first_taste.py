@@ -23,8 +23,8 @@
 # ## Set up
 #
 # Everything here runs on your machine. The default model, SmolLM2-135M-Instruct, is small enough for a laptop: 135
-# million numbers, in 30 layers. The first time, it is fetched (about a hundred megabytes) and unpacked, which takes a
-# minute. (The first two lines matter in Colab only.)
+# million numbers, most of them in 30 layers. The first time, it is fetched (about a hundred megabytes) and unpacked,
+# which takes a minute. (The first two lines matter in Colab only.)
 
 # %%
 # setup
@@ -37,7 +37,7 @@
 # ## The model speaks
 #
 # A language model continues text, one **token** (a word or a piece of one) at a time. Here it always takes the
-# likeliest next token, so you and everyone else will read the same words.
+# likeliest next token, so you and everyone else will read the same words, or nearly.
 
 # %%
 from emovec_lite import generate, load_or_compute, random_directions, show, steer
@@ -198,7 +198,7 @@ show(circumplex(vectors, layer))
 # | 01 Inside the residual stream | read and edit the vectors that flow between the layers |
 # | 02 From stories to vectors | build emotion vectors by hand from stories |
 # | 03 Do the vectors mean it? | test them on topics and ways of telling they have not seen, against word counts |
-# | 04 The geometry of feeling words | make the picture above, and the null that it has to beat |
+# | 04 The geometry of feeling words | make the picture above, and what luck would make of it |
 # | 05 Where do models find happiness? | follow how pleasant and unpleasant are represented, layer by layer |
 # | 06 Steering | push the model yourself, and count what it does to words |
 # | 07 Dose and price | find out how far one can push, at what price, and what is left when a direction is taken out |

@@ -12,7 +12,7 @@
 # {{badges}}
 #
 # **You will** follow a text from its letters to the vectors that flow through the model, read those vectors in two
-# ways that agree to the last bit, find out what is odd about the first token, ask each layer what it would say next,
+# ways and compare them, find out which tokens are unlike the others, ask each layer what it would say next,
 # and change a single activation.
 #
 # **You need** chapter 00, PyTorch tensors (indexing, `dim=`), and the idea of a transformer: blocks of attention and
@@ -48,7 +48,7 @@ print(list(zip(subject.tokenizer.convert_ids_to_tokens(ids), ids)))
 # %% [markdown]
 # The comma and the full stop count as well. Note what is *not* there: nothing was put in front. Some tokenizers,
 # Gemma's for one, add a special token at the beginning; the default model's does not, so the first token is the word
-# "The". Remember it.
+# "The".
 #
 # ## From ids to vectors
 #
@@ -301,7 +301,7 @@ print(f"hook {milliseconds(read_with_hook):.0f} ms, nnsight {milliseconds(read_w
 # ## What `hidden_states` hides
 #
 # There is a third way, and most code on the web uses it: `output_hidden_states=True` returns a tuple of all layers.
-# Why does this course never touch it? For three reasons, each of which has spoiled somebody's results.
+# Why does this course never touch it? For three reasons, each of which can spoil results without a word.
 #
 # **Predict:** it should hold layer ℓ at index ℓ + 1, because the embeddings come first. For which layers is
 # that so?
@@ -380,7 +380,8 @@ for start in ("The bus had stopped", "Nobody came", "A letter lay there", "Red b
 # %% [markdown]
 # {{exercise 1.4}}
 #
-# Write `mean_norm(residual, skip)`: the mean length of the tokens from position `skip` on. One number.
+# Write `mean_norm(residual, skip)`: the mean length of the tokens from position `skip` on. One number. (On a GPU
+# residuals may come in half precision, which NumPy may not know; `.float()` helps.)
 #
 # <details><summary>Hint 1</summary>
 # First a length for each token, then the mean of the lengths. The other order gives the length of the mean
@@ -418,9 +419,9 @@ for layer in map(subject.layer_at, (0, 0.2, 0.33, 0.37, 0.4, 0.67, 0.9, 1)):
     print(f"layer {layer:>2}: the first token is {first / others:5.1f} times as long as the others")
 
 # %% [markdown]
-# In the default model the two curves meet at layers 9 and 10, where the first token is about as long as any other,
-# and part at layer 11: a single block makes it a giant. From there on its lead shrinks, to six times at the last
-# layer.
+# In the default model the two curves start together, part for a while, meet again at layers 9 and 10, where the first
+# token is about as long as any other, and part for good at layer 11: a single block makes it a giant. From there on
+# its lead shrinks, to six times at the last layer.
 #
 # How much the giant matters to a mean depends on how many others there are. **Predict** what becomes of the two
 # numbers at the main layer, for our sentence and for one of the course's stories, which is more than ten times as
@@ -552,8 +553,8 @@ for layer in map(subject.layer_at, (0.77, 0.8)):
 # %% [markdown]
 # In the default model all four lie near 1 up to layer 22: so far the lens sees nothing of the country. At layer 23
 # they leave it together. One block, the same for these four, carries the answer to where the lens can read it; put in
-# other countries, and see whether it holds for them. (In the last layer the curves come down again, for there the
-# control catches up.)
+# other countries, and see whether it holds for them. (In the last layer these four come down again, for there the
+# control catches up; other capitals need not.)
 #
 # The lens reads only what already lies in the *output* directions; a layer may know something and keep it in other
 # ones. What the lens shows is there. What it does not show may be there too.

@@ -383,10 +383,10 @@ print(f"200 vectors drawn at random lose {sum(drawn) / len(drawn):.3f} on averag
 
 # %% [markdown]
 # *Sad* loses three times as much as vectors drawn at random do on average, *happy* more than ten times as much. But
-# each lies well within what the same stories lose with their labels shuffled. So these few directions hold a good
-# part of what makes *any* two groups of stories differ, and nothing special to emotions. That is the reason to remove
-# them. (The authors of the recipe report that vectors with and without this step give qualitatively the same
-# results.)
+# each lies well within what the same stories lose with their labels shuffled. So these few directions hold more of
+# what makes *any* two groups of stories differ than of a vector drawn at random, and nothing special to emotions.
+# That is the reason to remove them. (The authors of the recipe report that vectors with and without this step give
+# qualitatively the same results.)
 
 # %% [markdown]
 # {{exercise 2.6}}
@@ -498,7 +498,7 @@ show(dots(
 # Two lessons. **Judge a mistake where it matters**, in the differences between emotions. And compare what you read in
 # a batch with what you read alone: they must be the same, and here they are not.
 #
-# ## Save, load, and know where it came from
+# ## Save, load, and know where it came from (extra)
 #
 # A file of vectors is worth little if nobody knows its **provenance**: which model, which stories and which settings
 # made it. `save` writes them along, with a fingerprint (SHA-256) of weights and stories; `load` refuses what does not
@@ -613,8 +613,8 @@ for most in sorted(set(map(said_i, splits))):
 # is in the vectors; crossing the topics was not enough. Whole, the corpus *is* balanced in this: six and six for each
 # emotion.
 #
-# And something to keep in mind: where narrators are balanced, words without any model find nearly everything, too.
-# Within one manner of telling this test proves little about *meaning*.
+# And something to keep in mind: where narrators are balanced, the embeddings, which know no context, find nearly
+# everything, too. Within one manner of telling this test proves little about *meaning*.
 
 # %%
 mean = torch.stack(tables[layer]).mean(dim=0)
@@ -630,8 +630,8 @@ print(f"all 48: {mean.diagonal().min():.2f} to {mean.diagonal().max():.2f}, mean
 
 # %% [markdown]
 # The same emotion's vector from the other half stands clear of the rest, unless another word means nearly the same:
-# look at *peaceful* and *serene*, *angry* and *furious*. But it is no cosine of 1. Six stories make a noisy vector,
-# and some of every vector here is about its stories.
+# look at *calm*, *peaceful* and *serene*, or at *angry* and *furious*. But it is no cosine of 1. Six stories make a
+# noisy vector, and some of every vector here is about its stories.
 #
 # Whether it is the *meaning* that the two halves share, or words that go with an emotion on any topic, is the
 # question of chapter 03. There stories told in another way will be the test.

@@ -103,7 +103,8 @@ show(figure, alt=f"Map of the cosines of all pairs of emotions, in the order {',
                  f"{likeness[c, d]:.2f}.")  # fmt: skip
 
 # %% [markdown]
-# Here are the squares in words: down the diagonal, with a cut wherever one emotion and the next are not much alike.
+# Here are the squares in words: down the diagonal, with a cut wherever one emotion and the next are not much alike;
+# squares of one or two are left out.
 
 # %%
 from itertools import pairwise
@@ -132,6 +133,8 @@ from emovec_lite.rules import lexicon
 
 families = np.array([lexicon()[name]["family"] for name in names])
 pairs = np.triu_indices(len(names), k=1)
+sizes = np.unique(families, return_counts=True)[1]
+print(f"{len(sizes)} families, {(sizes == 1).sum()} of them of one emotion alone")
 
 
 def within(cosines, families):
@@ -146,8 +149,8 @@ for place in (layer, "embed"):
     print(f"layer {place}: {within(cosines, families):.2f}; by lot, 1000 times: at most {max(lots):.2f}")
 
 # %% [markdown]
-# Near-synonyms do lie together, more closely than any families drawn by lot. In part that is so in the words alone;
-# the layer makes more of it.
+# Near-synonyms do lie together, more closely than any of 1,000 families drawn by lot, and that is so in the words
+# alone as well.
 #
 # Another question is whether the vectors fall into clumps, with gaps between them. *k-means* sorts points into k
 # groups around k centres. It will cut *anything* into k groups, and a long cloud in much the same places each time,
@@ -458,7 +461,8 @@ for place in (layer, "embed"):
           f"its whole family left out r = {family_held_out(place, valence):.2f}")  # fmt: skip
 
 # %% [markdown]
-# Little or nothing is lost at either. It is not by its synonyms that an emotion's valence is found.
+# Little or nothing is lost at either, though 16 of the families have one member only, and of these nothing more than
+# before is left out. It is not mainly by its synonyms that an emotion's valence is found.
 #
 # ## Arousal, without valence
 #
@@ -544,7 +548,7 @@ for scale, wrong in sides.items():
 
 # %% [markdown]
 # With nothing to go by, half of them would be on the wrong side. In valence three are, in arousal one in four: an r
-# of .71 leaves that much room. *Astonished* is wrong in both.
+# of .71 leaves that much room. *Astonished* and *vigilant* are wrong in both.
 #
 # ## How good is good?
 #
@@ -637,9 +641,8 @@ for name, statistic in (("best PC", best_pc_r), ("ridge", ridge_r)):
         print(f"{name:>8}, {scale}{beyond_it}: {interval.observed:.2f}, 95 % interval {low:.2f} to {high:.2f}")
 
 # %% [markdown]
-# These intervals say how far the choice of *stories* matters, on the same twelve topics. For the best of several
-# components they are somewhat too narrow: choosing the best is part of the luck. A ruder test is to take away half of
-# the topics, and the embeddings may stand beside it.
+# These intervals say how far the choice of *stories* matters, on the same twelve topics. A ruder test is to take away
+# half of the topics, and the embeddings may stand beside it.
 #
 # **Predict:** which of the two PC1 depends more on the topics, that of the layer or that of the embeddings?
 
@@ -664,7 +667,7 @@ for what in ("PC1", "ridge"):
 # With half of the topics PC1 of the layer stays where it was. That of the embeddings follows valence with some topics
 # and not at all with others, so its place in the table above was in part the luck of twelve topics. Read by ridge the
 # two come closer, and the layer is ahead there as well. This, then, is what the blocks do with the valence that these
-# words bring: they make it the direction in which the vectors vary most, whatever the topics.
+# words bring: they keep it the direction in which the vectors vary most, whichever half of these topics one takes.
 #
 # What all of this rests on is one manner of telling: *shown*. Whether stories told otherwise put valence on PC1 of
 # the same model is the question of the next chapter.
@@ -694,7 +697,7 @@ show(
 
 # %% [markdown]
 # It is about as good, as the two correlations on its axes say: most of what this picture shows, the words bring. What
-# later blocks change is which direction comes first.
+# later blocks change is how closely, and how steadily over topics, the first component follows it.
 #
 # ## Take away
 #

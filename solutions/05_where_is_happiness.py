@@ -202,8 +202,8 @@ print(f"PC1: told and oblique together {together[0]:.2f}, their best component {
 # Half of *shown* does as well as all; all of *told* and *oblique* does not. Hence a cautionary tale. An earlier
 # edition of this course made its vectors of *told* and *oblique*, found PC1 at .21, and taught that "PC1 is valence"
 # is not borne out, as if that were the model's doing. But the same model, at the same layer, has valence on PC1 with
-# .81 when it reads the stories of arXiv 2606.26987 (which have no licence, so they are not here), and with .84 in
-# *shown*: **"PC1 is valence" is a claim about stories and a model**.
+# .81 when it reads the stories of arXiv 2606.26987 (which have no licence, so you have to take our word), and with
+# .84 in *shown*: **"PC1 is valence" is a claim about stories and a model**.
 #
 # ## Do they agree?
 #
@@ -320,7 +320,8 @@ for name, others in {"noise": noise, "told": [at["told"]], "oblique": [at["obliq
 # Twice the same: rows, means for each emotion (in alphabetical order), minus their mean. Then your `rsa`.
 # </details>
 # <details><summary>Hint 2</summary>
-# `rows = [i for i, topic in enumerate(topics) if topic in first]`. `rsa` works with numpy: `.double().numpy()`.
+# `rows = [i for i, topic in enumerate(topics) if topic in first]`. `stories` is a torch tensor, `rsa` works with
+# numpy: `.double().numpy()`.
 # </details>
 
 # %%
@@ -392,7 +393,8 @@ for name, values in itself.items():
 # - *Told* agrees with *shown* nearly as well as with itself. Still they stay below what noise alone would leave: a
 #   difference, on top of the noise.
 # - *Oblique* is noisy, but not so noisy as to explain this: it **differs** from *shown*.
-# - *Own* does not agree with itself. So no difference can be claimed, and no likeness denied.
+# - *Own* does not agree with itself. So no difference can be claimed, and no likeness denied. (Its "at most" is an
+#   estimate from values near 0, and cannot be trusted there.)
 #
 # It does not follow that there is nothing in *own*: its ridge axis predicts valence, well above its embeddings. RSA
 # weighs all pairs alike, and one shared direction can drown in that.
@@ -435,7 +437,7 @@ lower = sum(r <= without for r in control)
 print(f"without as many others:      r = {min(control):.2f} to {max(control):.2f}, as low in {lower} of 200 draws")
 
 # %% [markdown]
-# Most of it is gone, and hardly a random draw takes as much. The conclusion seems plain: it came from **the words
+# Most of it is gone, and none of 200 random draws takes as much. The conclusion seems plain: it came from **the words
 # that leaked**. Many papers would stop here. But a story that leaks differs in more than that word. Sharper: keep all
 # stories, take only **the words** out, and read those stories again (half a minute).
 #
@@ -454,7 +456,7 @@ show(dots(
 ))  # fmt: skip
 
 # %% [markdown]
-# It was **not** the words. More likely, the stories that say the word are those in which the model kept to the
+# It was **hardly** the words. More likely, the stories that say the word are those in which the model kept to the
 # emotion at all. The first control looked right, and removed two things at once. *A control has to remove one thing.*
 #
 # ## What the paper reports, and what is borne out here

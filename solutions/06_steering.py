@@ -60,9 +60,9 @@ first, last = vectors.layers[0], vectors.layers[-1]
 print(f"4 is {4 / norms[0]:.2f} of a residual at layer {first}, and {4 / norms[-1]:.3f} at layer {last}")
 
 # %% [markdown]
-# The same vector is a tenth of a residual at the first layer and a 250th at the last, and between models lengths
-# differ far more. So this course counts, as Sofroniew et al. 2026 do, in **fractions of the mean residual norm**:
-# strength 0.25 is a push a quarter as long as the residuals at that layer.
+# The same vector is a tenth of a residual at the first layer and not half a hundredth at the last, and between models
+# lengths differ as well. So this course counts, as Sofroniew et al. 2026 do, in **fractions of the mean residual
+# norm**: strength 0.25 is a push a quarter as long as the residuals at that layer.
 
 # %% [markdown]
 # {{exercise 6.1}}
@@ -117,10 +117,10 @@ print("unsteered:", written_by(lambda tracer: None))
 print("one step: ", written_by(add_once))
 
 # %% [markdown]
-# The edit was made in the *first* pass only, over the prompt, and nnsight says nothing about it. Still the whole text
-# is another: the first new token comes from the edited pass, and every later one reads that token, and the edited
-# prompt in the model's cache, though nothing is added any more. It is the commonest way to steer less than one
-# thinks. To edit every pass, loop over the steps:
+# The edit was made in the *first* pass only, over the prompt, and nnsight says nothing about it. Still the text
+# becomes another after a few words: the first new token comes from the edited pass, and every later one reads that
+# token, and the edited prompt in the model's cache, though nothing is added any more. It is the commonest way to
+# steer less than one thinks. To edit every pass, loop over the steps:
 #
 # ```python
 # for _ in tracer.iter[:steps]:
@@ -214,8 +214,7 @@ adding = check("6.3", adding, subject)
 
 # %% [markdown]
 # The library's `steer` is the same idea with the unit built in, a choice of positions, and a lock, so that two
-# threads do not steer each other. Three ways now, and they should agree *letter for letter*. And what does nnsight
-# cost?
+# threads do not steer each other. Three ways now, and they should agree *letter for letter*.
 
 # %%
 import time
@@ -463,10 +462,10 @@ by_chance = correlations(np.sin(np.radians(ours)), rng.permuted(np.tile(up, (200
 print(f"\nup and down, the last halves, p = {permutation_p(along, by_chance):.4f}")
 
 # %% [markdown]
-# So the average by itself says little: one axis earns most of it, and with some halves the error is hardly below that of
-# a model that knows only the side. Taken apart, both axes are there: left and right follow people's ratings closely, up and
-# down more loosely, in all four halvings, and for the last one no shuffle in 2,000 does as well. A compass, then, whose
-# needle is firm in valence and looser in arousal.
+# So the average by itself says little: one axis earns most of it, and with some halves the error is hardly or not at
+# all below that of a model that knows only the side. Taken apart, both axes are there: left and right follow people's
+# ratings closely, up and down more loosely, in all four halvings, and for the last one no shuffle in 2,000 does as
+# well. A compass, then, whose needle is firm in valence and looser in arousal.
 #
 # A direction can also be subtracted. **Predict:** is *minus afraid* the same as *calm*?
 
@@ -480,9 +479,9 @@ for name in ("-1 afraid", "+1 calm"):
 
 # %% [markdown]
 # *Minus afraid* is not *calm*. It raises *happy* about as much as *peaceful*, and *calm* itself less than half as
-# much as those: it pushes to the pleasant side, and not to a particular word there. The reverse of what afraid
+# much as those: it pushes mostly to the pleasant side, and not to a particular word there. The reverse of what afraid
 # stories have is not the vector of its opposite. *Minus calm* lowers every word of the twelve, *angry* and *afraid*
-# among them: not calm is not yet agitated.
+# among them, though these two least.
 #
 # ## By hand
 #

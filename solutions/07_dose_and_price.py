@@ -39,8 +39,8 @@ happy, afraid = vectors.direction("happy", layer), vectors.direction("afraid", l
 # ## What a push costs
 #
 # A push that turns the text into noise will also move any meter of valence. So its price comes first. The price that
-# everyone uses is **perplexity**: between how many tokens, on average, would the *unsteered* model have had to choose at
-# each step of this text? Low for text that it finds natural, high for odd text.
+# everyone uses is **perplexity**: between how many tokens, on average, would the *unsteered* model have had to choose
+# at each step of this text? Low for text that it finds natural, high for odd text.
 
 # %% [markdown]
 # {{exercise 7.1}}
@@ -49,8 +49,8 @@ happy, afraid = vectors.direction("happy", layer), vectors.direction("afraid", l
 # tokens before. The ids are those of `prompt + text`, as they stand.
 #
 # <details><summary>Hint 1</summary>
-# Tokenize `prompt + text` and count the prompt's tokens, n. The logits at token i say what comes at token i + 1: so you
-# need those from n − 1 to the last but one.
+# Tokenize `prompt + text` and count the prompt's tokens, n. The logits at token i say what comes at token i + 1: so
+# you need those from n − 1 to the last but one.
 # </details>
 # <details><summary>Hint 2</summary>
 # `logits.log_softmax(dim=-1)`, then pick for each place its own token: `logs[range(n - 1, len(ids) - 1), ids[n:]]`.
@@ -73,8 +73,8 @@ def price(subject, prompt, text):
 price = check("7.1", price, subject)
 
 # %% [markdown]
-# **Predict** how the price rises with strength, for an emotion and for a random direction. Will the text break suddenly
-# or slowly, and how does it look when it does?
+# **Predict** how the price rises with strength, for an emotion and for a random direction. Will the text break
+# suddenly or slowly, and how does it look when it does?
 
 # %%
 from emovec_lite.effects import repetition
@@ -91,9 +91,10 @@ print(f"by hand: price {price(subject, prompt, loop):.1f}, repeated {repetition(
 
 # %% [markdown]
 # The text does not fall silent; it breaks, and not always in the same way: one becomes odd, another one stammers. The
-# last line is a loop written by hand, and **a loop can be cheap**: once it has begun, each next token is easy to foresee. So
-# the price alone says neither that a text is good nor how it broke, and two more meters stand beside it from here on: the
-# share of different word pairs (`distinct`), and the share of runs of four words that have been there before (`repeated`).
+# last line is a loop written by hand, and **a loop can be cheap**: once it has begun, each next token is easy to
+# foresee. So the price alone says neither that a text is good nor how it broke, and two more meters stand beside it
+# from here on: the share of different word pairs (`distinct`), and the share of runs of four words that have been
+# there before (`repeated`).
 #
 # ## Dose and response
 #
@@ -101,7 +102,8 @@ print(f"by hand: price {price(subject, prompt, loop):.1f}, repeated {repetition(
 # text is then read again by the *unsteered* model, and judged in three ways. The first two use the model itself, and
 # the axis of the second is made from the same stories as the directions; only the third is independent of both:
 #
-# - `odds`: after "All in all, it was", pleasant words against unpleasant ones, none of them an emotion of this course;
+# - `odds`: after "All in all, it was", pleasant words against unpleasant ones, none of them an emotion of this
+#   course;
 # - `projection`: the text's own residuals, at **another layer**, on the ridge axis for human valence;
 # - `lexicon`: VADER (Hutto & Gilbert 2014), a list of rated words, in which the model plays no part.
 #
@@ -142,15 +144,15 @@ for text in doses[(doses.direction == "happy") & (doses.strength == 0.4)].text.i
     print(repr(text))
 
 # %% [markdown]
-# One number for each panel, at one strength, 0.25, that of chapter 06's odds, so that we do not choose the best of four.
-# Where does the emotion stand among its controls?
+# One number for each panel, at one strength, 0.25, that of chapter 06's odds, so that we do not choose the best of
+# four. Where does the emotion stand among its controls?
 
 # %% [markdown]
 # {{exercise 7.2}}
 #
-# Write `control_p(value, controls, side)`: the share of directions that go at least as far as the emotion does, **on the
-# side to which it should go** (`side` is 1 for up and -1 for down). The emotion's own direction counts in, above and
-# below the line, so that the share is never 0. `controls` is a list or an array, in no order.
+# Write `control_p(value, controls, side)`: the share of directions that go at least as far as the emotion does, **on
+# the side to which it should go** (`side` is 1 for up and -1 for down). The emotion's own direction counts in, above
+# and below the line, so that the share is never 0. `controls` is a list or an array, in no order.
 #
 # <details><summary>Hint 1</summary>
 # It is the p-value of chapter 03, with controls in the place of shuffles, and with a side.
@@ -184,15 +186,17 @@ print(controls.groupby("kind").agg(["min", "max"])[["perplexity", "distinct", "r
 print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_string())
 
 # %% [markdown]
-# Five of the six lie beyond all 26 controls for all three judges: p is the smallest that 26 controls allow. *Calm* does
-# by one judge, and for the other two one control goes as far.
+# Five of the six lie beyond all 26 controls for all three judges: p is the smallest that 26 controls allow. *Calm*
+# does by one judge, and for the other two one control goes as far.
 #
-# How much is that? The three judges of a row read the same texts, so count rows, not cells: by luck alone a row would be
-# beyond all for one judge once in 27, and five of six rows are so for all three. And most controls are random; of the
-# stricter kind, the shuffled labels, there are only five, and to lie beyond all five says no more than p = 1/6.
+# How much is that? The three judges of a row read the same texts, so count rows, not cells (and all rows share their
+# controls): by luck alone a row would be beyond all for one judge once in 27, and five of six rows are so for all
+# three. And most controls are random; of the stricter kind, the shuffled labels, there are only five, and to lie
+# beyond all five says no more than p = 1/6.
 #
-# Now the price. At 0.25 each emotion costs what some of the controls cost. At 0.4 *angry* costs more than every control
-# does (the second figure): what is gained there is paid for.
+# Now the price. At 0.25 each emotion costs what some of the controls cost. At 0.4 *angry* costs more than every
+# control does (the second figure): and by the lexicon nothing is gained there over 0.25 (the
+# first).
 #
 # One doubt is left. A text can *say* "happy", and a text can tell of happy things. Does the lexicon hear anything but
 # the word?
@@ -208,22 +212,22 @@ for name, side in sides.items():
           f"{silent.lexicon.mean():+.2f}, p {share:.3f}")  # fmt: skip
 
 # %% [markdown]
-# Nearly half of the texts of *happy* say it, of the others few. Without these texts five of the six still lie beyond all
-# controls, and *calm* no longer does anything that chance does not: what the lexicon hears in the five is more than the
-# word.
+# Nearly half of the texts of *happy* say it, of the others few. Without these texts five of the six still lie beyond
+# all controls, and *calm* cannot be told from them: what the lexicon hears in the five is more
+# than the word.
 #
 # ## Which layer, and how hard?
 #
-# "Which layers, what strength?" is what people ask first about every steering library. The answer need not carry over,
-# not even between the layers of one model. But the question "how hard may I push, at this layer, for this price?" can be
-# answered quickly: the price rises with strength, so one can halve.
+# "Which layers, what strength?" is what people ask first about every steering library. The answer need not carry
+# over, not even between the layers of one model. But the question "how hard may I push, at this layer, for this
+# price?" can be answered quickly: the price rises with strength, so one can halve.
 
 # %% [markdown]
 # {{exercise 7.3}}
 #
-# Write `largest_within(price, bound, strengths)`: the largest of the rising `strengths` whose price is at most `bound`; 0.0
-# where none is. `price(strength)` gives a price that never falls as strength rises. It runs the model, so ask it as
-# seldom as you can: halve what is left at each step.
+# Write `largest_within(price, bound, strengths)`: the largest of the rising `strengths` whose price is at most
+# `bound`; 0.0 where none is. `price(strength)` gives a price that never falls as strength rises. It runs the model,
+# so ask it as seldom as you can: halve what is left at each step.
 #
 # <details><summary>Hint 1</summary>
 # Keep two places in the list: `low`, whose price is known to be within (at first −1: no strength at all), and `high`,
@@ -251,9 +255,9 @@ def largest_within(price, bound, strengths):
 largest_within = check("7.3", largest_within)
 
 # %% [markdown]
-# The price here: how many times higher the perplexity of one neutral passage is to the *steered* model. (Another price
-# than the one above, and quicker to measure: nothing is written.) **Predict:** is the strength that half again as much
-# buys the same for an emotion and for random directions?
+# The price here: how many times higher the perplexity of one neutral passage is to the *steered* model. (Another
+# price than the one above, and quicker to measure: nothing is written.) **Predict:** is the strength that half again
+# as much buys the same for an emotion and for random directions?
 
 # %%
 from emovec_lite import load_neutral, perplexity
@@ -275,11 +279,12 @@ for direction in (happy, afraid, *random_directions(happy, 3)):
     print(f"{direction.name:>8}: up to {largest_within(passage_price(direction), 1.5, strengths)}")
 
 # %% [markdown]
-# For this price both emotions may be pushed less hard than these three random directions: a push that lies where stories
-# differ disturbs the model more than one that points nowhere.
+# For this price both emotions may be pushed less hard than these three random directions: a push that lies where
+# stories differ seems to disturb the model more than one that points nowhere. (Two and three directions, one
+# passage.)
 #
-# `calibrate` does this layer by layer, and asks then how far the texts written at that strength have moved towards the
-# emotion when they are read again without steering, two thirds up. **Predict:** early, middle or late?
+# `calibrate` does this layer by layer, and asks then how far the texts written at that strength have moved towards
+# the emotion when they are read again without steering, two thirds up. **Predict:** early, middle or late?
 
 # %%
 from emovec_lite import calibrate
@@ -289,15 +294,15 @@ print(found.table.round(2).to_string(index=False))
 print(f"best: layer {found.direction.layer}, strength {found.strength}")
 
 # %% [markdown]
-# Early the same price buys least. A hint where to look, no more: eight texts and one passage a layer, no controls, and the effect is read along the very
-# direction with which one of the rows steers. (The layer of this course, two thirds up, was fixed before any of this was
-# run.)
+# Early the same price buys least. A hint where to look, no more: eight texts and one passage a layer, no controls,
+# and the effect is read along the very direction with which one of the rows steers. (The layer of this course, two
+# thirds up, was fixed before any of this was run.)
 #
 # ## Taking it out
 #
 # To push shows what a direction *can* do. What does the model do with it by itself? The other experiment takes it
-# **out**: at one layer, at every token, the part of the residual along the direction is set to 0. That is **ablation**
-# (Arditi et al. 2024 found one direction for refusal so).
+# **out**: at one layer, at every token, the part of the residual along the direction is set to 0. That is
+# **ablation** (Arditi et al. 2024 found one direction for refusal so).
 
 # %% [markdown]
 # {{exercise 7.4}}
@@ -324,7 +329,8 @@ def without(residuals, vector):
 without = check("7.4", without)
 
 # %% [markdown]
-# The library's `ablate(subject, direction)` does this inside a `with` block, as `steer` adds. Is it the same, exactly?
+# The library's `ablate(subject, direction)` does this inside a `with` block, as `steer` adds. Is it the same,
+# exactly?
 
 # %%
 from emovec_lite import token_activations
@@ -336,9 +342,9 @@ print("largest difference from `without`:", (after[layer] - without(before[layer
 print("layers below it are untouched:", torch.equal(after[:layer], before[:layer]))
 
 # %% [markdown]
-# Now a test that could fail. After a pleasant opening the model expects pleasant words, after an unpleasant one it does not.
-# If it reads that off the direction *happy*, then without it the **contrast** between the two should shrink. The control:
-# forty random directions taken out, one at a time.
+# Now a test that could fail. After a pleasant opening the model expects pleasant words, after an unpleasant one it
+# does not. If it reads that off the direction *happy*, then without it the **contrast** between the two should
+# shrink. The control: forty random directions taken out, one at a time.
 #
 # **Predict** how much of the contrast is left. And without the direction of *sad*?
 
@@ -375,14 +381,14 @@ show(dots(
 ))  # fmt: skip
 
 # %% [markdown]
-# Without *happy* half of the contrast is gone, and none of forty random directions takes nearly as much. So at this layer
-# the model does use the direction to tell pleasant from unpleasant, or something that lies along it: *afraid* and *sad*,
-# which share valence with it, take a part as well, *bored* no more than chance does. And half is left.
+# Without *happy* half of the contrast is gone, and none of forty random directions takes nearly as much. So at this
+# layer the model does use the direction to tell pleasant from unpleasant, or something that lies along it: *afraid*
+# and *sad*, which share valence with it, take a part as well, *bored* no more than chance does. And half is left.
 #
-# A caution. Ablation sets the part along the direction to 0, also what *all* texts have along it, and that alone can make a
-# word less likely after whatever opening. So look at a contrast, in which this cancels, and not at one kind of opening.
-# And later blocks may write anew what was taken out: nesting one block for each layer takes the same direction out
-# everywhere. **Predict** what is left then.
+# A caution. Ablation sets the part along the direction to 0, also what *all* texts have along it, and that alone can
+# make a word less likely after whatever opening. So look at a contrast, in which this cancels, and not at one kind of
+# opening. And later blocks may write anew what was taken out: nesting one block for each layer takes the same
+# direction out everywhere. **Predict** what is left then.
 
 # %%
 from contextlib import ExitStack
@@ -402,8 +408,9 @@ chance = [left_everywhere(replace(d, layer=each) for each in depth) for d in ran
 print(f"out of every layer: happy leaves {own:.2f}, a random direction {min(chance):.2f} to {max(chance):.2f}")
 
 # %% [markdown]
-# Out of every layer, the direction of *happy* leaves nothing of the contrast, and twenty random directions, taken out in the
-# same way, leave most of it. These are eight sentences and one word; a feeling is nowhere in it, only what word the model expects next.
+# Out of every layer, the direction of *happy* leaves nothing of the contrast, and twenty random directions, taken out
+# in the same way, leave most of it. These are eight sentences and one word; a feeling is nowhere in it, only what
+# word the model expects next.
 
 # %% [markdown]
 # ## Take away
@@ -422,9 +429,9 @@ quiz("07")
 # %% [markdown]
 # ## Read on
 #
-# Arditi et al. 2024, *Refusal in Language Models Is Mediated by a Single Direction*, arXiv 2406.11717, on ablation. Turner
-# et al. 2023, *Activation Addition*, arXiv 2308.10248, and Rimsky et al. 2024, *Steering Llama 2 via Contrastive Activation
-# Addition*, arXiv 2312.06681, on pushes and their prices.
+# Arditi et al. 2024, *Refusal in Language Models Is Mediated by a Single Direction*, arXiv 2406.11717, on ablation.
+# Turner et al. 2023, *Activation Addition*, arXiv 2308.10248, and Rimsky et al. 2024, *Steering Llama 2 via
+# Contrastive Activation Addition*, arXiv 2312.06681, on pushes and their prices.
 
 # %%
 progress()

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import inspect
 import io
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Generator
@@ -124,6 +125,8 @@ def _raised(task: Exercise, answer: Callable, error: Exception) -> str:
             " If it is made inside a trace: it vanishes when the trace ends, unless you call `.save()` on it inside."
             " A list made inside vanishes even if its entries were saved: make it before the `with`."
         )
+    if (missing := re.search(r"Envoy.* attribute '(\d+)'", first)) and isinstance(error, AttributeError):
+        problem += f" There is no block {missing[1]} here: the models of the check have fewer. Use `layer`."
     return problem
 
 

@@ -156,6 +156,11 @@ def test_an_error_names_the_learners_own_line_and_where_it_happens(doubling):
 
     assert "unless you call `.save()` on it inside" in assess("9.1", unsaved).message
 
+    def layer_19(x):
+        raise AttributeError("'Envoy' object (nor its module) has attribute '19'")  # nnsight's words
+
+    assert "There is no block 19 here" in assess("9.1", layer_19).message
+
 
 def test_half_precision_is_precise_enough_and_wrong_in_half_is_wrong(doubling):
     for dtype in (torch.float16, torch.bfloat16, torch.float64):

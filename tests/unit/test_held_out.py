@@ -114,7 +114,7 @@ def test_the_new_stories_labels_are_not_learnt_from():
 
 
 def test_labels_are_shuffled_within_topics_when_they_carry_over_too():
-    """Half of the emotions on half of the topics each: what a topic is like tells the half, and no shuffle hides it."""
+    """Half of the emotions on half of the topics each: a topic tells the half, and no shuffle hides it."""
     rows = [s for s in crossed() if (s.emotion < "e4") == (int(s.topic[1]) % 2 == 0)]
     corpus = Corpus("halved", tuple(rows))
     values = 5 * np.array([[s.emotion < "e4", s.emotion >= "e4"] for s in corpus]) @ np.ones((2, 40))

@@ -178,3 +178,18 @@ def test_an_empty_a_one_emotion_and_an_unknown_corpus(tmp_path):
         load_corpus("shwon")
     with pytest.raises(CorpusError, match=r"No corpus file at .*none\.jsonl"):
         load_corpus(tmp_path / "none.jsonl")
+
+
+def test_the_balanced_stories_are_those_on_a_few_topics_that_all_emotions_share():
+    course = load_corpus()
+    chosen = s.balanced(course)
+    assert len(chosen) == 96 and len(chosen.topics) == 2
+    assert all({x.topic for x in chosen.select(e)} == set(chosen.topics) for e in course.emotions)
+    assert {*chosen} <= {*course}
+    assert s.balanced(course).sha256 == chosen.sha256 != s.balanced(course, seed=1).sha256
+    assert s.balanced(course, 12).sha256 == Corpus("", tuple(course)).sha256
+    with pytest.raises(CorpusError, match="cannot draw 13 topics from 12"):
+        s.balanced(course, 13)
+    holes = Corpus("holes", tuple(x for x in course if x.emotion != "sad" or x.topic == "rain"))
+    with pytest.raises(CorpusError, match="no story of 'sad' on the topic"):
+        s.balanced(holes)

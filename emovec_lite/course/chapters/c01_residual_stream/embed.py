@@ -24,7 +24,12 @@ def embed(subject: Subject, text: str) -> Float[Tensor, "token d_model"]:
 
 
 def edges(subject: Subject) -> dict[str, tuple]:
-    return {"a short text": (SHORT,), "a text of one token": ("The",), "a long text": (" ".join(WORDS * 8),)}
+    return {
+        "a short text": (SHORT,),
+        "a text of one token": ("The",),
+        "a long text": (" ".join(WORDS * 8),),
+        "spaces at its ends, and two between words": ("  She left  the house. ",),
+    }
 
 
 def draw(rng: np.random.Generator, subject: Subject) -> tuple[str]:

@@ -104,6 +104,9 @@ exercise = Exercise(
     "2.4", "Find what neutral text varies in", difficulty=4, importance=3, minutes=12, axes="component d_model",
     reference=neutral_basis, edges=edges, draw=draw, view=span,
     mistakes={
+        "You take half of the variance whatever is asked for: the share is `variance`.": centred(
+            lambda u, s, vh, share: keep(vh, s**2, 0.5)
+        ),
         "The mean passage was not subtracted first, so the first component points at the mean "
         "itself.": after(lambda values: values),
         "You subtracted each passage's own mean over d_model. Subtract the mean *passage*, "

@@ -24,6 +24,7 @@ def edges() -> dict[str, tuple]:
         "one shuffle": (0.2, [0.1]),
         "all the same": (0.25, [0.25] * 5),
         "below 0": (-0.2, [-0.1, 0.3, -0.4, -0.2, 0.1, -0.3]),
+        "a near miss": (0.5, [0.49999, 0.6, 0.3, 0.50001]),
         "an array": (0.3, np.array([0.3, -0.2, 0.5, 0.1])),
         "4999 shuffles": (0.999, np.random.default_rng(0).uniform(0, 0.99, size=4999).round(3).tolist()),
     }

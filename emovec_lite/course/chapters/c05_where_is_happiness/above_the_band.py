@@ -43,6 +43,7 @@ def edges() -> dict[str, tuple]:
         "everybody above": (np.abs(curve) + null.max() + 0.1, null),
         "one layer": (curve[:1], null),
         "the first and the last layer": (np.array([0.9, -0.2, 0.1, -0.9, 0.9]), np.array([0.3, -0.1, 0.2] * 10)),
+        "sixty layers": (rng.permutation(np.tile(curve, 60)[:60]), null),
         "lists": (curve.tolist(), null.tolist()),
     }
 

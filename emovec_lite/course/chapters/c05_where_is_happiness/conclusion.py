@@ -132,11 +132,22 @@ exercise = Exercise(
         "The layer that your text names is not the best": says(PARAGRAPH, ("{layer}", "20")),
         "That goes beyond what you have seen: a representation of the concept, not a feeling.": adds("The model feels happiness."),
         "That claims too much: p says how often chance does as well, never that it could not have.": adds("It cannot be chance."),
+        "That goes beyond what you have seen: one model.": adds("Hence all language models know what is pleasant."),
+        "Your r at the embeddings says otherwise: a part of it comes with the words.": adds(
+            "In the embeddings there is no valence."
+        ),
+        "Your two r say otherwise: the best layer is above the embeddings.": adds("The blocks do nothing at all."),
+        "The best layer is not the only one: other layers have it, too.": adds("So it sits there and nowhere else."),
         "That turns p round. It says how often shuffled ratings do as well, not how likely it is that chance was at work in "
         "yours.": adds("The probability that this is due to luck is tiny."),
         "Which component carries valence is a matter of the stories, too.": adds("PC1 is valence."),
     },
-    right=[in_pieces, with_a_disclaimer, of_several_stories, says(FORMAT), says(RESPECTIVELY)],
+    right=[
+        in_pieces, with_a_disclaimer, of_several_stories, says(FORMAT), says(RESPECTIVELY),
+        adds("It does not follow that all language models have it, nor that it lies only in one layer."),
+        adds("The words bring no small part of it, the blocks nothing that a feeling would need."),
+        adds("Whether every model has it is another question."),
+    ],
     discuss="Exchange your paragraph with your neighbour's and cross out every word that no number supports. What is left? "
     "Which sentence would a newspaper take out of it, and would it be true?",
 )  # fmt: skip

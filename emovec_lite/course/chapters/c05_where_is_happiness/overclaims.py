@@ -30,7 +30,26 @@ _TURNED_ROUND = re.compile(
     rf"\b(?:probability|chances?|likelihood|odds|risk)\s+(?:that|of)\s+(?:\w+\s+){{1,4}}?(?:is|was|being)\s+{_LUCK}",
     re.IGNORECASE | re.VERBOSE,
 )
+_EVERY_MODEL = re.compile(
+    r"\b(?:all|every|any|most|each)\s+(?:other\s+)?(?:of\s+the\s+)?(?:large\s+)?(?:language\s+)?(?:models?|networks?|LLMs?)\b",
+    re.IGNORECASE,
+)
+_NOT_IN_THE_WORDS = re.compile(
+    r"""\b(?:embeddings?|words?)\b[^,]*?\b(?:no|none|nothing)\b(?!\s+(?:small|little|minor|more|less|better|worse|doubt)\b)
+      | \b(?:no|none|nothing)\s+(?:of\s+(?:it|this|that)|valence|happiness|at\s+all)?\s*
+        (?:is|lies|comes)?\s*(?:in|at|from)\s+the\s+(?:bare\s+|token\s+)*(?:embeddings?|words?)\b
+      | \b(?:blocks?|layers?|depth)\s+(?:alone\s+)?(?:creat|invent|mak|produc)(?:es?|ed)\s+(?:the\s+)?(?:valence|happiness)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NOTHING_ADDED = re.compile(
+    r"\bblocks?\s+(?:(?:do|add|bring|contribute|change)(?:es|s)?\s+nothing|are\s+useless)\b", re.IGNORECASE
+)
+_ONE_PLACE = re.compile(r"\bnowhere\s+else\b|\b(?:only|solely|exclusively)\s+(?:in|at)\s+(?:layer|one)\b", re.IGNORECASE)
 CLAIMS = {
+    _EVERY_MODEL: "That goes beyond what you have seen: one model.",
+    _NOT_IN_THE_WORDS: "Your r at the embeddings says otherwise: a part of it comes with the words.",
+    _NOTHING_ADDED: "Your two r say otherwise: the best layer is above the embeddings.",
+    _ONE_PLACE: "The best layer is not the only one: other layers have it, too.",
     _FEELS: "That goes beyond what you have seen: a representation of the concept, not a feeling.",
     _CERTAIN: "That claims too much: p says how often chance does as well, never that it could not have.",
     _TURNED_ROUND: "That turns p round. It says how often shuffled ratings do as well, not how likely it is that chance was at "

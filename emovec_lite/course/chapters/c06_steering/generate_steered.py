@@ -74,6 +74,7 @@ def edges(subject: Subject) -> dict[str, tuple | Case]:
         "a short prompt": some_case(rng, subject, SHORT, 2, 6),
         "one step": some_case(rng, subject, SHORT, 1, 1),
         "a prompt of one token": some_case(rng, subject, "The", 1, 4),
+        "thirty steps": some_case(rng, subject, SHORT, 1, 30),
         "the first layer": some_case(rng, subject, SHORT, 0, 5),
         "the last layer": some_case(rng, subject, SHORT, subject.n_layers - 1, 5),
         "a model that wants to end": Case(ending, lambda: generating(subject, eos_token_id=end)),

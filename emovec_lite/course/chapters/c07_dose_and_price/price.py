@@ -31,6 +31,7 @@ def edges(subject: Subject) -> dict[str, tuple[str, str]]:
         "a prompt of one token": ("The", TEXT),
         "a long text": (PROMPT, f" {LONG}"),
         "a long prompt": (LONG, TEXT),
+        "a text that goes on within a word": ("The bus", "ses broke"),
         "one word again and again": (PROMPT, " ran" * 9),
     }
 
@@ -96,7 +97,7 @@ def by_a_trace(subject: Subject, prompt: str, text: str) -> np.floating:
 
 exercise = Exercise(
     "7.1", "What a text costs", difficulty=3, importance=5, minutes=10, returns="number",
-    reference=price, edges=edges, draw=draw, on_the_model=on_the_model,
+    reference=price, edges=edges, draw=draw, on_the_model=on_the_model, half=False,  # exp makes rounding large
     mistakes={
         "That is the mean surprise itself. Perplexity is exp of it.": of_own(lambda own: -own.mean()),
         "That is the mean log probability. Perplexity is exp of *minus* that.": of_own(lambda own: own.mean()),
