@@ -173,8 +173,8 @@ show(dots(
 
 # %% [markdown]
 # Seven of the eight beat 98 % of the random directions or more, some of them all 200. *Sad* does not: about one
-# random direction in twelve raises it further than its own vector does. So *sad* may be luck, and the rest hardly is.
-# (The shares move a little with the draw: try `random_directions(happy, 200, seed=1)`.)
+# random direction in twelve raises it further than its own vector does. So *sad* may be luck; that seven of eight
+# stand so high hardly is. (The shares move a little with the draw: try `random_directions(happy, 200, seed=1)`.)
 #
 # The eight words were our choice. Put others of the 48 into `names`, *anxious* or *resentful* for instance, and run
 # the cells again from there. A picture like this one, with its grey dots, is worth more than a well-chosen quotation.

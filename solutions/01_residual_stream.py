@@ -372,8 +372,9 @@ for start in ("The bus had stopped", "Nobody came", "A letter lay there", "Red b
     print(f"{start:>20}: {' '.join(f'{value:.0f}' for value in norms)}")
 
 # %% [markdown]
-# It is the place, not the word. Such *massive activations* have been found in many models; attention gathers on the
-# tokens that have them (arXiv 2402.17762), as on a place to look when nothing else is needed.
+# It goes with the place: another word there is a giant as well. Such *massive activations* have been found in many
+# models; attention gathers on the tokens that have them (arXiv 2402.17762), as on a place to look when nothing else
+# is needed.
 #
 # In a mean such a token weighs more than a hundred others. That is why this course skips the beginning of each text.
 
@@ -552,9 +553,9 @@ for layer in map(subject.layer_at, (0.77, 0.8)):
 
 # %% [markdown]
 # In the default model all four lie near 1 up to layer 22: so far the lens sees nothing of the country. At layer 23
-# they leave it together. One block, the same for these four, carries the answer to where the lens can read it; put in
-# other countries, and see whether it holds for them. (In the last layer these four come down again, for there the
-# control catches up; other capitals need not.)
+# they leave it together, and the blocks after it take them further. So after one block, the same for these four, the
+# lens first sees something of the country; put in other countries, and see whether it holds for them. (In the last
+# layer these four come down again, for there the control catches up; other capitals need not.)
 #
 # The lens reads only what already lies in the *output* directions; a layer may know something and keep it in other
 # ones. What the lens shows is there. What it does not show may be there too.

@@ -604,10 +604,10 @@ for most in sorted(set(map(said_i, splits))):
 
 # %% [markdown]
 # With three and three, all 48 find themselves at the layer, every time, and at the embeddings nearly all. With five
-# and one, at the embeddings hardly any: in one half the stories of *sad* nearly all say "I" and those of *happy*
-# hardly ever, in the other half it is the other way round, and the vectors hold **who tells** beside what is felt. In
-# the embeddings, which know the words but not the text, that outweighs the emotion; at the layer it costs four hits
-# at most.
+# and one, at the embeddings hardly any: in one half the stories of *sad* nearly all say "I", in the other hardly any;
+# with other emotions it is the other way round, and the vectors hold **who tells** beside what is felt. In the
+# embeddings, which know the words but not the text, that outweighs the emotion; at the layer it costs four hits at
+# most.
 #
 # Two lessons. **One split is one draw**: draw many, and ask what the worst have in common. And what nobody balanced
 # is in the vectors; crossing the topics was not enough. Whole, the corpus *is* balanced in this: six and six for each
@@ -630,7 +630,7 @@ print(f"all 48: {mean.diagonal().min():.2f} to {mean.diagonal().max():.2f}, mean
 
 # %% [markdown]
 # The same emotion's vector from the other half stands clear of the rest, unless another word means nearly the same:
-# look at *calm*, *peaceful* and *serene*, or at *angry* and *furious*. But it is no cosine of 1. Six stories make a
+# look at *peaceful* and *serene*. But it is no cosine of 1. Six stories make a
 # noisy vector, and some of every vector here is about its stories.
 #
 # Whether it is the *meaning* that the two halves share, or words that go with an emotion on any topic, is the
@@ -640,7 +640,7 @@ print(f"all 48: {mean.diagonal().min():.2f} to {mean.diagonal().max():.2f}, mean
 #
 # - **Pool** over a story's own tokens: mask, skip, right padding. Test: alone and in a batch, the same.
 # - **Centre** over emotions; what is left is small, and it is all that matters.
-# - **Denoise** with what neutral text varies in; it takes as much from shuffled labels as from emotions.
+# - **Denoise** with what neutral text varies in; what it takes from emotions it can take from shuffled labels, too.
 # - A mistake that looks small in the raw means can be large in the differences.
 # - **One split is one draw.** Take many, and look for what the worst ones share.
 # - Vectors without **provenance** are numbers.

@@ -34,6 +34,8 @@ def edges() -> dict[str, tuple]:
         "one component": (passages_of(rng, 6, 3, shares), 0.3),
         "just below a share": (passages_of(rng, 6, 3, shares), 0.59),
         "just above it": (passages_of(rng, 6, 3, shares), 0.61),
+        "less than a thousandth below a share": (passages_of(rng, 6, 3, shares), 0.5995),
+        "less than a thousandth above it": (passages_of(rng, 6, 3, shares), 0.6005),
         "a share reached exactly": (reached_exactly(), 0.5),
         "all components": (passages_of(rng, 7, 3, shares), 0.99),
         "eight of ten components": (passages_of(rng, 20, 12, slow), 0.8),

@@ -61,6 +61,7 @@ def edges() -> dict[str, tuple]:
         "topics side by side": some_stories(rng, ["u", "u", "t", "t", "s", "s"]),
         "topics in turn": some_stories(rng, ["t", "u", "v", "t", "u", "v"]),
         "a topic with one story": some_stories(rng, ["t", "u", "t"]),
+        "one topic's name inside another's": some_stories(rng, ["rain", "train", "rainy", "rain", "train", "rainy"]),
         "a list of texts": some_stories(rng, ["u", "t", "u"], texts=9),
         "one text twice": some_stories(rng, ["u", "t", "t", "s", "u"], texts=2),
     }

@@ -31,7 +31,8 @@ def some_stories(rng: np.random.Generator, emotions: int, most: int, d_model: in
     labels = rng.choice(names, size=emotions, replace=False)[rows].tolist()
     directions = rng.normal(size=(emotions, d_model)) * rng.uniform(0.3, 5, size=(emotions, 1))
     common = 5 * rng.normal(size=d_model)
-    train = torch.tensor(common + directions[rows] + rng.normal(size=(len(rows), d_model)), dtype=torch.float32)
+    strong = directions[rows] * rng.uniform(0.1, 3, size=(len(rows), 1))  # the stories of one emotion differ in this
+    train = torch.tensor(common + strong + rng.normal(size=strong.shape), dtype=torch.float32)
     own = directions[rng.integers(emotions, size=9 * new)] * rng.uniform(0.2, 2, size=(9 * new, 1))
     stories = torch.tensor(common + own + rng.normal(size=own.shape) + 1, dtype=torch.float32)
     means = means_of(train, labels)
