@@ -149,7 +149,7 @@ for place in (layer, "embed"):
     print(f"layer {place}: {within(cosines, families):.2f}; by lot, 1000 times: at most {max(lots):.2f}")
 
 # %% [markdown]
-# Near-synonyms do lie together, more closely than any of 1,000 families drawn by lot, and that is so in the words
+# Near-synonyms do lie together, more closely than in any of 1,000 dealings by lot, and that is so in the words
 # alone as well.
 #
 # Another question is whether the vectors fall into clumps, with gaps between them. *k-means* sorts points into k
@@ -277,7 +277,8 @@ print(f"the same component and arousal: |r| = {abs(np.corrcoef(scores[:, int(num
 
 # %% [markdown]
 # In this small model, with these stories, PC1 *is* valence, as closely as the papers found it in models many times
-# larger: .81 in Claude Sonnet 4.5, .83 in Gemma-4-E4B, .76 in Apertus-8B. The other name does worse: the component
+# larger: .81 in Claude Sonnet 4.5, and in their best layers .83 in Gemma-4-E4B and .76 in
+# Apertus-8B. The other name does worse: the component
 # hardly follows arousal. (We come back to it when valence has been taken out.)
 #
 # A picture of the first two components, coloured by what people say. The cell is about ink alone; skip it.
@@ -665,9 +666,10 @@ for what in ("PC1", "ridge"):
 
 # %% [markdown]
 # With half of the topics PC1 of the layer stays where it was. That of the embeddings follows valence with some topics
-# and not at all with others, so its place in the table above was in part the luck of twelve topics. Read by ridge the
-# two come closer, and the layer is ahead there as well. This, then, is what the blocks do with the valence that these
-# words bring: they keep it the direction in which the vectors vary most, whichever half of these topics one takes.
+# and not at all with others, so its place in the table above may have been in part the luck of twelve topics. Read by
+# ridge the two come closer, and the layer is ahead there as well. This, then, is what has become of the valence that
+# these words bring by our layer: it is the direction in which the vectors vary most, in every half of the topics
+# drawn.
 #
 # What all of this rests on is one manner of telling: *shown*. Whether stories told otherwise put valence on PC1 of
 # the same model is the question of the next chapter.
@@ -696,12 +698,13 @@ show(
 )  # fmt: skip
 
 # %% [markdown]
-# It is about as good, as the two correlations on its axes say: most of what this picture shows, the words bring. What
-# later blocks change is how closely, and how steadily over topics, the first component follows it.
+# It is about as good, as the two correlations on its axes say: most of what this picture shows, the words and the
+# first block bring. What the blocks up to our layer change is how closely the first component follows it.
 #
 # ## Take away
 #
-# - In this small model, with these stories, **PC1 is valence**, as the papers found in large ones.
+# - In this small model, with these stories, **PC1 is valence** at our layer and at most others, as the papers found
+#   in large ones.
 # - Components are where vectors **vary**; a held-out fit says what can be **read**. They are different questions.
 # - The sign of a component is arbitrary, and so is its rank.
 # - With more dimensions than emotions a perfect fit means nothing: **predict the one you left out**, and its family.

@@ -207,8 +207,9 @@ print(f"PC1: told and oblique together {together[0]:.2f}, their best component {
 #
 # ## Do they agree?
 #
-# Another look at a geometry needs no ratings: compare it with another. Vectors of two layers or models cannot be
-# compared number by number, for their axes are not the same. But *who is near whom* can be.
+# Another look at a geometry needs no ratings: compare it with another. Vectors of two models cannot be compared
+# number by number, for their axes are not the same; those of one layer, as here, could. But *who is near whom* can
+# be.
 
 # %% [markdown]
 # {{exercise 5.2}}
@@ -300,7 +301,7 @@ for name, others in {"noise": noise, "told": [at["told"]], "oblique": [at["obliq
 
 # %% [markdown]
 # Plain CKA finds noise (the mean of twenty draws) about as similar to *shown* as *oblique*, and more similar than
-# *own*. With many more dimensions than emotions, each emotion is like itself and like nothing else, on both sides,
+# *own*. With many more dimensions than emotions, each emotion is most like itself, on both sides,
 # and that counts as agreement. RSA and the debiased CKA leave it out. Whoever reports CKA must show this control.
 #
 # ## Different, or noisy?
@@ -390,8 +391,8 @@ for name, values in itself.items():
     print()
 
 # %% [markdown]
-# - *Told* agrees with *shown* nearly as well as with itself. Still they stay below what noise alone would leave: a
-#   difference, on top of the noise.
+# - *Told* agrees with *shown* nearly as well as with itself. Still they stay below what noise alone would leave:
+#   probably a difference, on top of the noise.
 # - *Oblique* is noisy, but not so noisy as to explain this: it **differs** from *shown*.
 # - *Own* does not agree with itself. So no difference can be claimed, and no likeness denied. (Its "at most" is an
 #   estimate from values near 0, and cannot be trusted there.)

@@ -338,9 +338,9 @@ show(dots(
 # directions does as much as the own one; for *tired* one does, for *angry* three. *Sad* is raised as much by 11 of
 # 200, which is p = 0.06: had you tried only *sad*, you would have shown nothing.
 #
-# The shuffled labels are stricter: directions that the recipe makes of the same stories when the emotions are dealt
-# out anew among them. They lie where stories differ, and some of them raise *grateful* and *angry* as much as the own
-# direction does. Twenty of them allow no p below 1 in 21, though.
+# The shuffled labels are another kind of control: directions that the recipe makes of the same stories when the
+# emotions are dealt out anew among them. They lie where stories differ, and some of them raise *grateful* and *angry*
+# as much as the own direction does. Twenty of them allow no p below 1 in 21, though.
 #
 # This is still a narrow test. Part of it may be the lens of chapter 03: a direction that simply *spells* its word at
 # the output. Whether a push changes what a whole text is about is a question for chapter 07.
@@ -558,8 +558,8 @@ show(curves(
 # %% [markdown]
 # *Happy* is high in the first sentence, highest at "sang". It is low at "Then", before anything has happened, and
 # below 0 from the colon on, before the accident is named. *Afraid* is below 0 in the first sentence, and highest at
-# "phone", not at "accident". So neither waits for the word. But the curves jump from token to token, and one sentence
-# is an example, not a test.
+# "phone", not at "accident". So *happy* does not wait for the word; *afraid* hardly moves at all (3 % at most). And
+# the curves jump from token to token, and one sentence is an example, not a test.
 #
 # ## Asked how it feels
 #
@@ -574,11 +574,11 @@ for direction, strength in ((happy, 0.0), (happy, 0.2), (afraid, 0.2), (random_d
         print(f"{direction.name} {strength}: {write(subject, question, 24)[0]!r}")
 
 # %% [markdown]
-# It says that it feels optimistic without any push, nearly the same under a random one, that it is so glad under the
-# second, and under the third that it is running too fast. All of these are text that was likely at that point; the
+# It says that it feels optimistic without any push, and nearly the same under a random one; that it is so glad under
+# *happy*, and that it is running too fast under *afraid*. All of these are text that was likely at that point; the
 # push made other text likely. If the first is no report of a feeling, then the others are not either. A model trained
-# to deny feelings might well deny them: training, too, makes some text likely. What these four answers show is that a
-# direction made from stories can reach the words of an answer.
+# to deny feelings might well deny them: training, too, makes some text likely. What these four answers suggest is
+# that a direction made from stories can reach the words of an answer.
 #
 # ## On another model
 #

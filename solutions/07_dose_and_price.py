@@ -191,7 +191,7 @@ print(at.loc["emotion"][["perplexity", "distinct", "repeated"]].round(2).to_stri
 #
 # How much is that? The three judges of a row read the same texts, so count rows, not cells (and all rows share their
 # controls): by luck alone a row would be beyond all for one judge once in 27, and five of six rows are so for all
-# three. And most controls are random; of the stricter kind, the shuffled labels, there are only five, and to lie
+# three. And most controls are random; of the other kind, the shuffled labels, there are only five, and to lie
 # beyond all five says no more than p = 1/6.
 #
 # Now the price. At 0.25 each emotion costs what some of the controls cost. At 0.4 *angry* costs more than every
@@ -220,7 +220,7 @@ for name, side in sides.items():
 #
 # "Which layers, what strength?" is what people ask first about every steering library. The answer need not carry
 # over, not even between the layers of one model. But the question "how hard may I push, at this layer, for this
-# price?" can be answered quickly: the price rises with strength, so one can halve.
+# price?" can be answered quickly: where the price rises with strength, one can halve.
 
 # %% [markdown]
 # {{exercise 7.3}}

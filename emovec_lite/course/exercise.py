@@ -64,7 +64,8 @@ class Exercise:
     # What is wrong with a value, in words, or None; where many are right: `judge(value, *args)`.
     judge: Callable[..., str | None] | None = None
     tolerance: float = 1e-3  # of the size of the value; more is allowed to half precision
-    half: bool = True  # whether it is tried on a model in half precision too: not where ties decide or exp makes rounding large
+    # Whether it is tried on a model in half precision too: not where ties decide, or exp makes rounding large.
+    half: bool = True
 
     @property
     def name(self) -> str:

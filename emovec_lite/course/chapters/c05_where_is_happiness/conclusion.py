@@ -137,6 +137,14 @@ exercise = Exercise(
             "In the embeddings there is no valence."
         ),
         "Your two r say otherwise: the best layer is above the embeddings.": adds("The blocks do nothing at all."),
+        "Your numbers are r. The share of variance is its square, r².": adds("The ridge axis explains much of the variance."),
+        "Your p is that of the best layer against shuffled ratings. It says nothing of the rise.": adds(
+            "The rise from the embeddings to that layer is significant."
+        ),
+        "You have looked at directions, not at neurons.": adds("There is one happiness neuron that does this."),
+        "You have read and not pushed: whether the model uses it is the question of chapters 06 and 07.": adds(
+            "So we know that the model uses valence to choose its words."
+        ),
         "The best layer is not the only one: other layers have it, too.": adds("So it sits there and nowhere else."),
         "That turns p round. It says how often shuffled ratings do as well, not how likely it is that chance was at work in "
         "yours.": adds("The probability that this is due to luck is tiny."),
@@ -147,6 +155,8 @@ exercise = Exercise(
         adds("It does not follow that all language models have it, nor that it lies only in one layer."),
         adds("The words bring no small part of it, the blocks nothing that a feeling would need."),
         adds("Whether every model has it is another question."),
+        adds("The model does not therefore feel joy, and no neuron was looked at."),
+        adds("Whether the rise is significant was not asked, nor whether the model uses it to choose words."),
     ],
     discuss="Exchange your paragraph with your neighbour's and cross out every word that no number supports. What is left? "
     "Which sentence would a newspaper take out of it, and would it be true?",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 _FEELS = re.compile(
-    r"""\b(?:models?|it|networks?|SmolLM2|machines?|transformers?)\s+(?:\w+ly\s+|(?:can|does|do|must|also)\s+)*
+    r"""\b(?:models?|it|networks?|SmolLM2|machines?|transformers?)\s+(?:\w+ly\s+|(?:can|does|do|must|also|then|thus|therefore)\s+)*
         (?: (?:feels?|enjoys?|suffers?|experiences?)\b(?!\s+(?:natural|like|as|right|wrong|safe|odd|good|strange)\b)
           | (?:is|are|becomes?)\s+(?:\w+ly\s+)?(?:feeling|happy|sad|conscious|sentient)\b(?!\s+that)
           | (?:has|have)\s+(?:(?!no\b)\w+\s+)?(?:feelings|emotions|consciousness)\b )
       | \bfelt\s+(?:by|in)\s+(?:the|this|our)\s+(?:model|network|machine)\b
-      | \b(?:its|(?:model|network)[’']s)\s+(?:own\s+|inner\s+)?(?:feelings|joy|consciousness)\b""",
+      | \b(?:its|(?:model|network)[’']s)\s+(?:own\s+|inner\s+)?(?:feelings|joy|consciousness)\b
+      | \b(?:inner|emotional|mental)\s+(?:emotional\s+)?li(?:fe|ves)\b | \bwhat\s+it\s+is\s+like\s+to\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _LUCK = r"""(?:(?:mere|pure|blind|just|only|random|due|down|the|a|an|by|to|of|result|matter|product|explained)\s+)*
@@ -27,7 +28,9 @@ _CERTAIN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _TURNED_ROUND = re.compile(
-    rf"\b(?:probability|chances?|likelihood|odds|risk)\s+(?:that|of)\s+(?:\w+\s+){{1,4}}?(?:is|was|being)\s+{_LUCK}",
+    rf"""\b(?:probability|chances?|likelihood|odds|risk)\s+(?:that|of)\s+(?:\w+\s+){{1,4}}?(?:is|was|being)\s+{_LUCK}
+      | \b(?:probability|chance|likelihood)\s+(?:of\s+\S+\s+)?that\s+(?:\w+\s+){{1,4}}(?:is|are)\s+(?:wrong|false|right|true)\b
+      | \b\d+(?:\.\d+)?\s*(?:%|percent)\s+(?:certain|sure|confident)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _EVERY_MODEL = re.compile(
@@ -38,9 +41,17 @@ _NOT_IN_THE_WORDS = re.compile(
     r"""\b(?:embeddings?|words?)\b[^,]*?\b(?:no|none|nothing)\b(?!\s+(?:small|little|minor|more|less|better|worse|doubt)\b)
       | \b(?:no|none|nothing)\s+(?:of\s+(?:it|this|that)|valence|happiness|at\s+all)?\s*
         (?:is|lies|comes)?\s*(?:in|at|from)\s+the\s+(?:bare\s+|token\s+)*(?:embeddings?|words?)\b
+      | \b(?:embeddings?|words?)\b[^,.]*\babsent\b
+      | \bvalence\s+is\s+(?:\w+\s+)?(?:created|made|born|produced|invented)\b
       | \b(?:blocks?|layers?|depth)\s+(?:alone\s+)?(?:creat|invent|mak|produc)(?:es?|ed)\s+(?:the\s+)?(?:valence|happiness)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_VARIANCE = re.compile(r"\bexplains?\b.{0,60}?\bvariance\b", re.IGNORECASE)
+_RISE = re.compile(
+    r"\b(?:rise|gain|difference|contribution)\b[^,;.]*\b(?:is|are|was)\s+(?:\w+ly\s+)?significant\b", re.IGNORECASE
+)
+_NEURON = re.compile(r"\bneurons?\b", re.IGNORECASE)
+_USED = re.compile(r"\b(?:model|network|it)\s+uses?\b[^.]*\bto\s+(?:choose|write|decide|answer|speak)\b", re.IGNORECASE)
 _NOTHING_ADDED = re.compile(
     r"\bblocks?\s+(?:(?:do|add|bring|contribute|change)(?:es|s)?\s+nothing|are\s+useless)\b", re.IGNORECASE
 )
@@ -49,6 +60,10 @@ CLAIMS = {
     _EVERY_MODEL: "That goes beyond what you have seen: one model.",
     _NOT_IN_THE_WORDS: "Your r at the embeddings says otherwise: a part of it comes with the words.",
     _NOTHING_ADDED: "Your two r say otherwise: the best layer is above the embeddings.",
+    _VARIANCE: "Your numbers are r. The share of variance is its square, r².",
+    _RISE: "Your p is that of the best layer against shuffled ratings. It says nothing of the rise.",
+    _NEURON: "You have looked at directions, not at neurons.",
+    _USED: "You have read and not pushed: whether the model uses it is the question of chapters 06 and 07.",
     _ONE_PLACE: "The best layer is not the only one: other layers have it, too.",
     _FEELS: "That goes beyond what you have seen: a representation of the concept, not a feeling.",
     _CERTAIN: "That claims too much: p says how often chance does as well, never that it could not have.",
