@@ -155,6 +155,7 @@ exercise = Exercise(
         adds("It does not follow that all language models have it, nor that it lies only in one layer."),
         adds("The words bring no small part of it, the blocks nothing that a feeling would need."),
         adds("Whether every model has it is another question."),
+        adds("The embeddings reach that with no block at work, and the words say nothing of a feeling."),
         adds("The model does not therefore feel joy, and no neuron was looked at."),
         adds("Whether the rise is significant was not asked, nor whether the model uses it to choose words."),
     ],

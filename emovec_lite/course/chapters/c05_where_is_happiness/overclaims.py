@@ -38,7 +38,8 @@ _EVERY_MODEL = re.compile(
     re.IGNORECASE,
 )
 _NOT_IN_THE_WORDS = re.compile(
-    r"""\b(?:embeddings?|words?)\b[^,]*?\b(?:no|none|nothing)\b(?!\s+(?:small|little|minor|more|less|better|worse|doubt)\b)
+    r"""\b(?:embeddings?|words?)\b\s+(?:there\s+is|ha(?:ve|s)|(?:hold|contain|carry|bring)s?)\s+
+        (?:no\s+(?:valence|happiness)|none|nothing)\b
       | \b(?:no|none|nothing)\s+(?:of\s+(?:it|this|that)|valence|happiness|at\s+all)?\s*
         (?:is|lies|comes)?\s*(?:in|at|from)\s+the\s+(?:bare\s+|token\s+)*(?:embeddings?|words?)\b
       | \b(?:embeddings?|words?)\b[^,.]*\babsent\b
