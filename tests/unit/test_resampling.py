@@ -76,6 +76,10 @@ def test_halves_of_noise_do_not_agree_and_more_signal_agrees_more():
     expected = 0.25 / np.sqrt((0.25 + 1 / 3) * (0.25 + 1 / 4))
     assert values[1].cosine.mean() == pytest.approx(expected, abs=0.05)
     assert values[0].rsa.mean() < values[1].rsa.mean() < values[2].rsa.mean()
+    # Halved anew each time, by the seed.
+    assert len({*values[1].cosine.tolist()}) > 5
+    again, other = (split_halves(*on_topics(0.5, noise=1), 0, seed=seed) for seed in (0, 1))
+    assert again.cosine.tolist() == values[1].cosine.tolist() != other.cosine.tolist()
 
 
 def test_neutral_components_are_taken_out_of_both_halves():
